@@ -1,0 +1,69 @@
+"""Paths and options. The only reader of environment variables, and the only place that asks what time it is."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+_REPOSITORY = _PACKAGE.parent
+
+
+def _shipped(name: str) -> Path:
+    """Return a folder that ships with the product: beside the package in a checkout, inside it in a wheel."""
+    in_checkout = _REPOSITORY / name
+    return in_checkout if in_checkout.is_dir() else _PACKAGE / "_shipped" / name
+
+
+SQL_FOLDER = _shipped("sql")
+SHIPPED_POLICY_FILE = _PACKAGE / "policy.toml"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where a refresh reads and writes, and what time it is for it.
+
+    ``now`` is the injected clock (UTC, without zone): it decides what lies in the future, never what a brief says.
+    """
+
+    raw_data: Path
+    warehouse: Path
+    policy_file: Path
+    now: datetime
+
+    @property
+    def dagster_home(self) -> Path:
+        """Where Dagster keeps its history, shared by the command and the UI."""
+        return self.warehouse / ".dagster"
+
+    @classmethod
+    def from_environment(
+        cls,
+        raw_data: Path | None = None,
+        warehouse: Path | None = None,
+        policy_file: Path | None = None,
+    ) -> Settings:
+        """Return the settings: an argument wins over its variable, and that over the default.
+
+        Variables: ``MISSION_RAW_DATA``, ``MISSION_WAREHOUSE``, ``MISSION_POLICY``, and ``MISSION_NOW`` (an ISO time,
+        for replaying a past refresh). Defaults: the folders of the checkout, or of the current folder elsewhere.
+        """
+        home = _REPOSITORY if (_REPOSITORY / "pyproject.toml").is_file() else Path.cwd()
+
+        def path(argument: Path | None, variable: str, default: Path) -> Path:
+            chosen = argument if argument is not None else Path(os.environ.get(variable) or default)
+            return chosen.expanduser().absolute()
+
+        default_raw = home / "raw_data" if (home / "raw_data").is_dir() else _shipped("raw_data")
+        given_now = os.environ.get("MISSION_NOW")
+        now = datetime.fromisoformat(given_now) if given_now else datetime.now(UTC)
+        if now.tzinfo is not None:
+            now = now.astimezone(UTC).replace(tzinfo=None)
+        return cls(
+            raw_data=path(raw_data, "MISSION_RAW_DATA", default_raw),
+            warehouse=path(warehouse, "MISSION_WAREHOUSE", home / "warehouse"),
+            policy_file=path(policy_file, "MISSION_POLICY", SHIPPED_POLICY_FILE),
+            now=now,
+        )

@@ -1,0 +1,367 @@
+"""The only room that opens DuckDB: runs SQL files, writes tables through their contracts, publishes. Knows no table."""
+
+from __future__ import annotations
+
+import copy
+import fcntl
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandera.errors
+import polars as pl
+
+from mission_pipeline.contracts.base import TableContract
+from mission_pipeline.contracts.catalog import ALL_CONTRACTS
+from mission_pipeline.errors import ContractBroken, WarehouseFault
+from mission_pipeline.settings import SQL_FOLDER
+
+PUBLISHED_SCHEMAS = ("staging", "marts", "quality")
+BATCH_ROWS = 500_000
+"""Rows per Polars batch: bounds the memory of a validation, whatever the table's size."""
+LOCK_WAIT_SECONDS = 30.0
+MEMORY_LIMIT = "1200MB"
+"""DuckDB spills to disk beyond it; with Python and Polars beside it a refresh stays under 2 GB."""
+
+_PARAMETER = re.compile(r"\$([a-z_][a-z0-9_]*)")
+_COMMENT_LINE = re.compile(r"--[^\n]*")
+
+
+def read_sql(name: str) -> str:
+    """Return the text of ``sql/<name>.sql``; ``name`` is such as ``marts/task_overrun_rates``."""
+    return (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def quoted(identifier: str) -> str:
+    """Return an identifier quoted for SQL. Values are never pasted; they are bound."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    """Return a text literal, for COMMENT ON and ATTACH only, which take no parameters."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _used(sql: str, parameters: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Keep the parameters that the query names: DuckDB refuses the others."""
+    names = set(_PARAMETER.findall(_COMMENT_LINE.sub("", sql)))
+    chosen = {name: value for name, value in (parameters or {}).items() if name in names}
+    return chosen or None
+
+
+class Build:
+    """An open build file: every write of a refresh happens here."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+
+    def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Run a statement for its effect."""
+        self.connection.execute(sql, _used(sql, parameters))
+
+    def frame(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """Return a query's rows, whole: for results that fit in memory."""
+        chosen = _used(sql, parameters)
+        relation = self.connection.sql(sql, params=chosen) if chosen else self.connection.sql(sql)
+        rows: pl.DataFrame = relation.pl()
+        return rows
+
+    def table(self, contract: type[TableContract]) -> pl.DataFrame:
+        """Return a whole table in its contract's column order."""
+        columns = ", ".join(quoted(promise.name) for promise in contract.columns())
+        return self.frame(f"select {columns} from {contract.qualified_name()}")
+
+    def scalar(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """Return the first column of the first row, or None without a row."""
+        rows = self.connection.execute(sql, _used(sql, parameters)).fetchall()
+        return rows[0][0] if rows else None
+
+    def batches(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[pl.DataFrame]:
+        """Yield a query's rows as eager frames of at most ``BATCH_ROWS`` rows."""
+        chosen = _used(sql, parameters)
+        relation = self.connection.sql(sql, params=chosen) if chosen else self.connection.sql(sql)
+        for batch in relation.to_arrow_reader(BATCH_ROWS):
+            frame = pl.from_arrow(batch)
+            assert isinstance(frame, pl.DataFrame)
+            yield frame
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit on success, roll back on any error; an inner one joins the outer."""
+        if getattr(self, "_is_in_transaction", False):
+            yield
+            return
+        self._is_in_transaction = True
+        self.connection.execute("begin transaction")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("rollback")
+            raise
+        else:
+            self.connection.execute("commit")
+        finally:
+            self._is_in_transaction = False
+
+    @contextmanager
+    def view_of(self, name: str, frame: pl.DataFrame) -> Iterator[None]:
+        """Make a frame readable in SQL under a name for a while."""
+        self.connection.register(name, frame.to_arrow())
+        try:
+            yield
+        finally:
+            self.connection.unregister(name)
+
+    def replace_table(
+        self,
+        contract: type[TableContract],
+        *,
+        sql: str | None = None,
+        frame: pl.DataFrame | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Write a whole table through its contract and return its number of rows.
+
+        Args:
+            contract: the promise; its place, columns, types and comments are used.
+            sql: name of a file below ``sql/``, such as ``marts/task_overrun_rates``.
+            frame: the rows, where Polars made them; one of ``sql`` and ``frame`` is given.
+            parameters: values bound in the SQL.
+
+        Raises:
+            ContractBroken: the rows break the contract; the old table stands.
+
+        """
+        assert (sql is None) != (frame is None)
+        if sql is not None:
+            return self._replace(contract, read_sql(sql).rstrip().rstrip(";"), parameters)
+        assert frame is not None
+        with self.view_of("incoming_frame", frame):
+            return self._replace(contract, "select * from incoming_frame", None)
+
+    def _replace(self, contract: type[TableContract], query: str, parameters: Mapping[str, Any] | None) -> int:
+        schema, table = contract.schema_name(), contract.table_name()
+        promised = [promise.name for promise in contract.columns()]
+        chosen = _used(query, parameters)
+        relation = self.connection.sql(query, params=chosen) if chosen else self.connection.sql(query)
+        if sorted(relation.columns) != sorted(promised):
+            missing = sorted(set(promised) - set(relation.columns))
+            surplus = sorted(set(relation.columns) - set(promised))
+            raise ContractBroken(
+                f"{contract.qualified_name()}: its query lacks the columns {missing} and has the unpromised {surplus}."
+            )
+        casts = ", ".join(
+            f"cast({quoted(promise.name)} as {promise.duckdb_type}) as {quoted(promise.name)}"
+            for promise in contract.columns()
+        )
+        following = f"{schema}.{quoted(table + '__next')}"
+        with self.transaction():
+            self.connection.execute(f"create schema if not exists {schema}")
+            self.connection.execute(
+                f"create or replace table {following} as select {casts} from ({query}) as source",
+                chosen,
+            )
+            check_contract(self, contract, following)
+            self.connection.execute(f"drop table if exists {schema}.{quoted(table)}")
+            self.connection.execute(f"alter table {following} rename to {quoted(table)}")
+            comment_on_table(self.connection, contract)
+        return int(self.scalar(f"select count(*) from {schema}.{quoted(table)}"))
+
+    def ensure_table(self, contract: type[TableContract]) -> None:
+        """Create an empty table, with its comments, unless it is there."""
+        columns = ", ".join(f"{quoted(p.name)} {p.duckdb_type}" for p in contract.columns())
+        with self.transaction():
+            self.connection.execute(f"create schema if not exists {contract.schema_name()}")
+            self.connection.execute(f"create table if not exists {contract.qualified_name()} ({columns})")
+            comment_on_table(self.connection, contract)
+
+
+def check_contract(build: Build, contract: type[TableContract], table: str | None = None) -> None:
+    """Hold a table against its contract, in eager batches, with its key over all rows.
+
+    Raises:
+        ContractBroken: names the table, the column, the rule and up to five values.
+
+    """
+    place = table or contract.qualified_name()
+    schema = copy.copy(contract.to_schema())  # a copy: the key is checked here over all rows, not batch by batch
+    key = list(contract.key())
+    if key:
+        columns = ", ".join(quoted(name) for name in key)
+        repeated = build.frame(
+            f"select {columns} from {place} group by {columns} having count(*) > 1 order by all limit 5"
+        )
+        if repeated.height:
+            raise ContractBroken(
+                f"{contract.qualified_name()}: more than one row for the key ({', '.join(key)}), "
+                f"such as {repeated.rows()[0]}."
+            )
+    schema.unique = None
+    for batch in build.batches(f"select * from {place}"):
+        try:
+            schema.validate(batch.cast(dict(_polars_types(contract))), lazy=True)
+        except pandera.errors.SchemaErrors as errors:
+            cases = errors.failure_cases.head(5).select("column", "check", "failure_case").rows()
+            raise ContractBroken(
+                f"{contract.qualified_name()}: "
+                + "; ".join(f"{column} breaks {check} with {value!r}" for column, check, value in cases)
+                + "."
+            ) from None
+
+
+def _polars_types(contract: type[TableContract]) -> Sequence[tuple[str, Any]]:
+    return [(name, dtype) for name, dtype in contract.polars_schema().items() if dtype != pl.List]
+
+
+def comment_on_table(connection: duckdb.DuckDBPyConnection, contract: type[TableContract], catalog: str = "") -> None:
+    """Write the contract's words into the catalogue: the table's grain and each column's description."""
+    place = f"{catalog}{contract.schema_name()}.{quoted(contract.table_name())}"
+    statements = [f"comment on table {place} is {_literal(contract.grain())}"]
+    statements += [
+        f"comment on column {place}.{quoted(promise.name)} is {_literal(promise.comment)}"
+        for promise in contract.columns()
+    ]
+    connection.execute("; ".join(statements))
+
+
+class Warehouse:
+    """The warehouse's folder: the build file that one refresh writes, and the published file that analysts read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.build_folder = folder / ".build"
+        self.build_file = self.build_folder / "mission_control.duckdb"
+        self.published_file = folder / "mission_control.duckdb"
+
+    @contextmanager
+    def exclusive(self, wait_seconds: float = LOCK_WAIT_SECONDS) -> Iterator[None]:
+        """Hold the right to refresh, so that two refreshes never interleave; freed when the process ends, however.
+
+        Raises:
+            WarehouseFault: the folder cannot be written, or another refresh holds it for longer than the wait.
+
+        """
+        try:
+            self.build_folder.mkdir(parents=True, exist_ok=True)
+            handle = (self.build_folder / "refresh.lock").open("w")
+        except OSError as error:
+            raise self._unwritable(error) from error
+        deadline = time.monotonic() + wait_seconds
+        with handle:
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise WarehouseFault(
+                            f"Another refresh has been writing {self.folder} for over {wait_seconds:.0f} s. "
+                            "Wait for it to end, then try again."
+                        ) from None
+                    time.sleep(0.1)
+            yield
+
+    @contextmanager
+    def build(self) -> Iterator[Build]:
+        """Open the build file for writing and close it whatever happens.
+
+        Raises:
+            WarehouseFault: it cannot be written, is not a DuckDB file, or stays locked for longer than the wait.
+
+        """
+        try:
+            self.build_folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        connection = self._connect_waiting()
+        try:
+            for setting in (
+                "set TimeZone = 'UTC'",
+                f"set memory_limit = '{MEMORY_LIMIT}'",
+                f"set temp_directory = {_literal(str(self.build_folder / 'spill'))}",
+            ):
+                connection.execute(setting)
+            yield Build(connection)
+        finally:
+            connection.close()
+
+    def _connect_waiting(self) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + LOCK_WAIT_SECONDS
+        while True:
+            try:
+                return duckdb.connect(str(self.build_file))
+            except duckdb.IOException as error:
+                if "lock" not in str(error).lower():
+                    raise self._unwritable(error) from error
+                if time.monotonic() > deadline:
+                    raise WarehouseFault(
+                        f"{self.build_file} is open in another program. Close it there and try again; "
+                        f"analysts open {self.published_file.name} instead, which is never locked."
+                    ) from error
+                time.sleep(0.1)
+
+    def _unwritable(self, error: Exception) -> WarehouseFault:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        return WarehouseFault(
+            f"The warehouse {self.folder} cannot be written ({reason}). "
+            "Make it writable, or name another folder with --warehouse."
+        )
+
+    @contextmanager
+    def published(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the published file for reading. Nobody writes it in place, so this blocks no refresh.
+
+        Raises:
+            WarehouseFault: nothing was published yet.
+
+        """
+        if not self.published_file.is_file():
+            raise WarehouseFault(f"There is no warehouse at {self.published_file} yet. Run `mission refresh` first.")
+        connection = duckdb.connect(str(self.published_file), read_only=True)
+        try:
+            connection.execute("set TimeZone = 'UTC'")
+            yield connection
+        finally:
+            connection.close()
+
+    def publish(self, build: Build, views: Mapping[str, str]) -> None:
+        """Copy the promised tables into a new file, sync it, and rename it over the published one.
+
+        A kill at any moment leaves the old file or the new one, whole. Readers keep what they opened.
+
+        Args:
+            build: the open build file.
+            views: qualified name → query, for views that go along.
+
+        """
+        staged = self.build_folder / "publishing.duckdb"
+        for leftover in (staged, staged.with_name(staged.name + ".wal")):
+            leftover.unlink(missing_ok=True)
+        connection = build.connection
+        connection.execute(f"attach {_literal(str(staged))} as publishing")
+        try:
+            for schema in PUBLISHED_SCHEMAS:
+                connection.execute(f"create schema publishing.{schema}")
+            for contract in ALL_CONTRACTS:
+                name = contract.qualified_name()
+                connection.execute(f"create table publishing.{name} as from {name}")
+                comment_on_table(connection, contract, catalog="publishing.")
+            connection.execute("use publishing")
+            for name, query in views.items():
+                connection.execute(f"create view {name} as {query}")
+            connection.execute(f"use {quoted(self.build_file.stem)}")
+        finally:
+            connection.execute("detach publishing")
+        with staged.open("rb") as handle:
+            os.fsync(handle.fileno())
+        staged.replace(self.published_file)
+        directory = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
