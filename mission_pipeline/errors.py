@@ -1,4 +1,4 @@
-"""The errors that a user can mend: each names the place, what was wrong and what to do. No traceback is shown for them."""
+"""Errors that a user can mend: each names the place, what was wrong and what to do; none shows a traceback."""
 
 from __future__ import annotations
 

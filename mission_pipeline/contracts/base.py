@@ -75,7 +75,7 @@ class TableContract(pa.DataFrameModel):
         """``schema.table``."""
         name = cls.to_schema().name
         assert name is not None
-        return name
+        return str(name)
 
     @classmethod
     def schema_name(cls) -> str:
