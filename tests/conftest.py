@@ -1,7 +1,7 @@
 """Fixtures that every kind of test may use: a build file of its own, and one refresh of the shipped data."""
 
 import json
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,8 +16,6 @@ settings.register_profile("repository", deadline=None)  # the machines that run 
 settings.load_profile("repository")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-SHIPPED_DAY = date(2026, 2, 6)
-NOW = datetime(2026, 2, 7, 6)
 
 
 @pytest.fixture
@@ -33,13 +31,19 @@ def policy():
     return load_policy(SHIPPED_POLICY_FILE)
 
 
-@pytest.fixture(scope="session")
-def shipped(tmp_path_factory):
-    """One refresh of the shipped data, by Dagster: its settings, warehouse and the brief's JSON."""
+def refresh_into(raw_data, folder, *, now, as_of=None, rebuild=False):
+    """Refresh by Dagster; return its outcome, the warehouse and the brief's JSON."""
     from mission_pipeline.orchestration.refresh import run_refresh
 
+    chosen = Settings(raw_data, folder, SHIPPED_POLICY_FILE, datetime.fromisoformat(now))
+    outcome = run_refresh(chosen, as_of=as_of, rebuild=rebuild, on_progress=lambda _: None)
+    brief = json.loads((folder / "briefs" / f"{outcome.as_of}.json").read_text(encoding="utf-8"))
+    return outcome, Warehouse(folder), brief
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory):
+    """One refresh of the shipped data, by Dagster: its outcome, warehouse and the brief's JSON."""
     folder = tmp_path_factory.mktemp("shipped") / "warehouse"
-    chosen = Settings(REPOSITORY / "raw_data", folder, SHIPPED_POLICY_FILE, NOW)
-    outcome = run_refresh(chosen, as_of=None, on_progress=lambda _: None)
-    brief = json.loads((folder / "briefs" / "2026-02-06.json").read_text(encoding="utf-8"))
-    return SimpleNamespace(settings=chosen, warehouse=Warehouse(folder), outcome=outcome, brief=brief)
+    outcome, warehouse, brief = refresh_into(REPOSITORY / "raw_data", folder, now="2026-02-07T06:00:00")
+    return SimpleNamespace(warehouse=warehouse, outcome=outcome, brief=brief)

@@ -1,8 +1,6 @@
-"""What the shipped data must show: figures worked out by hand from the telemetry, asserted in the published warehouse."""
+"""What the shipped data must show: figures worked out by hand, asserted in the published warehouse and the brief."""
 
 import pytest
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def rows(shipped, sql):
