@@ -1,7 +1,6 @@
 # The only list of commands. Paths are relative, because GNU make cannot take spaces in a name; `make -C` works.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-MAKEFLAGS += --no-print-directory
 
 # A warm start needs the compiled modules that this variable would forbid.
 unexport PYTHONDONTWRITEBYTECODE
