@@ -229,6 +229,18 @@ def comment_on_table(connection: duckdb.DuckDBPyConnection, contract: type[Table
     connection.execute("; ".join(statements))
 
 
+@contextmanager
+def build_in_memory() -> Iterator[Build]:
+    """Open a build that leaves nothing behind: for looking into the raw data without writing anything."""
+    connection = duckdb.connect(":memory:")
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+        yield Build(connection)
+    finally:
+        connection.close()
+
+
 class Warehouse:
     """The warehouse's folder: the build file that one refresh writes, and the published file that analysts read."""
 

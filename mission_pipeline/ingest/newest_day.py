@@ -1,0 +1,44 @@
+"""The newest day with data, peeked from the run files before anything lands: what a refresh is of by default."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from mission_pipeline.contracts.inputs import MISSION_RUNS
+from mission_pipeline.ingest import statements
+from mission_pipeline.ingest.find import find_raw_files
+from mission_pipeline.ingest.read import RefusedByDuckdb, source_of
+from mission_pipeline.warehouse import Build, build_in_memory
+
+MAX_AHEAD = timedelta(days=1)
+"""A time further ahead of the refresh's clock is a fault of the record."""
+
+
+def newest_run_day(raw_data: Path, now: datetime) -> date | None:
+    """Return the newest day on which a run ended, or started while open; None without any run.
+
+    Args:
+        raw_data: the folder.
+        now: the refresh's clock, UTC without zone.
+
+    Raises:
+        InputFault: the folder has no runs, or a file of them cannot be used at all.
+
+    """
+    days: list[date] = []
+    with build_in_memory() as build:
+        for file in find_raw_files(raw_data, (MISSION_RUNS,)).files:
+            try:
+                with source_of(build, file, is_refused=False) as source:
+                    newest = _newest_in(build, source.sql, {**source.parameters, "latest": now + MAX_AHEAD})
+            except RefusedByDuckdb:
+                with source_of(build, file, is_refused=True) as source:
+                    newest = _newest_in(build, source.sql, {"latest": now + MAX_AHEAD})
+            days += [newest] if newest is not None else []
+    return max(days, default=None)
+
+
+def _newest_in(build: Build, source: str, parameters: dict[str, object]) -> date | None:
+    newest: date | None = build.scalar(statements.newest_run_day(source), parameters)
+    return newest
