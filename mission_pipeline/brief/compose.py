@@ -1,0 +1,548 @@
+"""Composes a brief's JSON, the one source of every format, from the verdict and the facts beside it.
+
+Ranks (which finding first, which win largest) and phrases. Every figure is taken as it stands in a table; figures are
+rounded to four decimals in the JSON, and an unknown one is null. No clock: the same inputs give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mission_pipeline.brief import phrases as say
+from mission_pipeline.brief.evidence import Claims, Column, stored
+from mission_pipeline.brief.facts import Facts
+from mission_pipeline.brief.findings import Finding, finding_of
+from mission_pipeline.policy import Policy
+
+Row = Mapping[str, Any]
+
+MISSION_FIGURES = (
+    "status", "is_at_risk", "finished_runs", "completed_runs", "failed_runs", "cancelled_runs", "last_run_date",
+    "health_score", "outcome_score", "trajectory_score", "friction_score", "risk_score", "stability_score",
+    "autonomy_score", "touchless_runs", "touchless_known_runs", "touchless_rate", "touchless_rate_low",
+    "touchless_rate_high", "mean_human_interventions", "mean_escalations", "mean_approval_delay_minutes",
+    "risk_flagged_share", "kpi_name", "kpi_baseline_value", "kpi_target_value", "kpi_first_value",
+    "kpi_previous_value", "kpi_latest_value", "kpi_improvement_vs_baseline_pct", "kpi_improvement_vs_first_pct",
+    "kpi_gap_to_target", "kpi_gap_to_target_pct", "kpi_target_status", "kpi_trend", "kpi_trend_evidence",
+    "kpi_trend_runs", "autonomy_trend", "autonomy_trend_evidence", "autonomy_trend_runs", "escalations_trend",
+    "escalations_trend_evidence", "approval_delay_trend", "approval_delay_trend_evidence", "completion_trend",
+    "completion_trend_evidence", "stability_label", "top_bottleneck_task_id", "top_bottleneck_status",
+    "top_bottleneck_driver", "top_bottleneck_friction_minutes",
+)  # fmt: skip
+"""Columns of the scorecard that a brief carries for each mission, under their own names."""
+
+CLAIMED_MISSION_FIGURES = (
+    "status", "health_score", "autonomy_score", "finished_runs", "touchless_rate", "mean_human_interventions",
+    "mean_escalations", "mean_approval_delay_minutes", "kpi_latest_value", "kpi_improvement_vs_baseline_pct",
+    "kpi_improvement_vs_first_pct", "kpi_gap_to_target_pct", "kpi_trend", "autonomy_trend",
+    "top_bottleneck_friction_minutes",
+)  # fmt: skip
+"""Those of them that the brief shows or argues with, and that so carry their query."""
+
+PORTFOLIO_FIGURES = (
+    "autonomy_score", "missions_at_risk", "missions_on_track", "missions_watch", "missions_attention_required",
+    "missions_no_data", "active_runs", "completed_runs", "failed_runs", "cancelled_runs", "avg_kpi_improvement_pct",
+    "top_bottleneck_mission_id", "top_bottleneck_task_id", "top_bottleneck_task_name", "escalations_last_24h",
+    "human_interventions_last_24h", "open_risk_events",
+)  # fmt: skip
+
+_SCORECARD_SQL = "select $column from marts.mission_scorecards where as_of_date = $as_of and mission_id = $mission_id"
+_PORTFOLIO_SQL = "select $column from marts.portfolio_snapshots where snapshot_date = $as_of"
+_DRIVER_SQL = "select $column from marts.mission_triggers where as_of_date = $as_of and trigger_rank = 1"
+_TREND_SQL = "select count(*) from marts.mission_scorecards where as_of_date = $as_of and kpi_trend = $label"
+_FRICTION_SQL = (
+    "select $column from marts.task_friction where mission_id = $mission_id and task_id = $task_id "
+    "and friction_date <= $as_of order by friction_date desc limit 1"
+)
+_RUN_TIME_SQL = (
+    "select sum($column) from marts.mission_run_facts where run_date <= $as_of "
+    "and status in ('completed', 'failed', 'cancelled') and unattributed_minutes is not null"
+)
+_TRIGGER_SQL = (
+    "select $column from marts.mission_triggers where as_of_date = $as_of and trigger_name = $trigger_name "
+    "and mission_id is not distinct from $mission_id"
+)
+
+_NO_PORTFOLIO: dict[str, Any] = dict.fromkeys(PORTFOLIO_FIGURES) | dict.fromkeys(
+    (name for name in PORTFOLIO_FIGURES if name.startswith("missions_") or name.endswith("_runs")), 0
+)
+_FRICTION_AREAS = ("REPEATED_BOTTLENECK", "APPROVAL_DELAY_PERSISTING")
+
+
+@dataclass(frozen=True)
+class PathStep:
+    """One condition for ON_TRACK; ``mission_id`` is None for one of the portfolio."""
+
+    mission_id: str | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the verdict adds to the tables: the status, how far to trust it, and what is missing to ON_TRACK."""
+
+    status: str
+    confidence_level: str
+    confidence_reasons: Sequence[str]
+    path: Sequence[PathStep]
+
+
+def compose_brief(judged: Judged, facts: Facts, policy: Policy) -> dict[str, Any]:
+    """Return the JSON of a brief, with the keys of the contract in their order."""
+    return _Composer(judged, facts, policy).brief()
+
+
+class _Composer:
+    def __init__(self, judged: Judged, facts: Facts, policy: Policy) -> None:
+        self.judged, self.facts, self.policy = judged, facts, policy
+        self.portfolio: Row = facts.portfolio or _NO_PORTFOLIO
+        self.missions = {mission["mission_id"]: mission for mission in facts.missions}
+        self.tasks = {(task["mission_id"], task["task_id"]): task for task in facts.friction}
+        self.driver: Row | None = facts.triggers[0] if facts.triggers else None
+        self.friction_task = self._friction_task()
+        self.findings = [self._finding(trigger) for trigger in facts.triggers]
+        self.claims = Claims(facts.as_of)
+
+    def brief(self) -> dict[str, Any]:
+        facts, policy = self.facts, self.policy
+        win = self._win()
+        brief: dict[str, Any] = {
+            "as_of": facts.as_of,
+            "status": self.judged.status,
+            "interpretation": self._interpretation(),
+            "primary_driver": self._primary_driver(),
+            "trend_insight": self._trend_insight(),
+            "friction_signal": self._friction_signal(),
+            "recommended_action": self._recommended_action(),
+            "confidence": {
+                "level": self.judged.confidence_level,
+                "reasons": list(self.judged.confidence_reasons),
+            },
+            "win": win,
+            "portfolio": self._portfolio(),
+            "missions": [self._mission(mission) for mission in facts.missions],
+            "triggers": [self._trigger(trigger) for trigger in facts.triggers],
+            "reconciliation": [dict(row) for row in facts.reconciliation],
+            "data_quality": self._data_quality(),
+            "what_to_fix": self._what_to_fix(),
+            "path_to_on_track": [{"mission_id": step.mission_id, "text": step.text} for step in self.judged.path],
+            "policy": {"version": policy.version, "sha256": policy.sha256},
+            "inputs": [{"file": row["file"], "sha256": row["sha256"], "rows": row["rows"]} for row in facts.inputs],
+        }
+        brief = stored(brief)
+        self._claim_all(brief)
+        return {**brief, "evidence": self.claims.evidence}
+
+    # ------------------------------------------------------------------ the first screen
+
+    def _primary_driver(self) -> dict[str, Any]:
+        if self.driver is None:
+            reason = "no mission has finished a run yet" if self.judged.status == "NO_DATA" else "no rule has fired"
+            return {
+                "trigger": None,
+                "mission_id": None,
+                "mission_name": None,
+                "evidence": None,
+                "headline": f"None: {reason}",
+                "why": self._why_without_driver(),
+            }
+        finding = self.findings[0]
+        return {
+            "trigger": self.driver["trigger_name"],
+            "mission_id": self.driver["mission_id"],
+            "mission_name": self._mission_name(self.driver["mission_id"]),
+            "evidence": self.driver["evidence"],
+            "headline": finding.headline,
+            "why": finding.why,
+        }
+
+    def _why_without_driver(self) -> str:
+        weak = self._weakest_mission()
+        if self.judged.status in ("ON_TRACK", "NO_DATA") or weak is None:
+            return ""
+        part, score = self._weakest_part(weak)
+        return (
+            f"The health of {self._name(weak)} is {say.points(weak['health_score'])} of 100 points, under the "
+            f"{say.number(self.policy.for_mission(weak['mission_id']).health.on_track_from)} that ON_TRACK needs; "
+            f"its weakest part is {part} ({say.points(score)})."
+        )
+
+    def _weakest_mission(self) -> Row | None:
+        judged = [mission for mission in self.facts.missions if mission["health_score"] is not None]
+        return min(judged, key=lambda mission: (mission["health_score"], mission["mission_id"]), default=None)
+
+    def _weakest_part(self, mission: Row) -> tuple[str, float | None]:
+        parts = {
+            "the result against its target": mission["outcome_score"],
+            "the trend of its results": mission["trajectory_score"],
+            "friction": mission["friction_score"],
+            "risk": mission["risk_score"],
+            "steadiness": mission["stability_score"],
+        }
+        known = {part: score for part, score in parts.items() if score is not None}
+        if not known:
+            return "unknown", None
+        weakest = min(known, key=lambda part: known[part])
+        return weakest, known[weakest]
+
+    def _trend_insight(self) -> dict[str, Any]:
+        labels = [mission["kpi_trend"] for mission in self.facts.missions]
+        counts = {label: labels.count(label) for label in say.TREND_WORDS}
+        return {"headline": self._trend_headline(counts), **counts}
+
+    def _trend_headline(self, counts: Mapping[str, int]) -> str:
+        total = len(self.facts.missions)
+        moving = [m for m in self.facts.missions if m["kpi_trend"] in ("improving", "worsening")]
+        if counts["insufficient_data"] == total:
+            return "Too early for a trend: no mission has two finished runs with its main KPI."
+        if counts["improving"] == total:
+            opening = (
+                "The mission improves on its main KPI"
+                if total == 1
+                else f"All {total} missions improve on their main KPI"
+            )
+        else:
+            verbs = {
+                "improving": ("improves", "improve"),
+                "flat": ("shows no clear change", "show no clear change"),
+                "worsening": ("worsens", "worsen"),
+                "insufficient_data": ("has too few runs to tell", "have too few runs to tell"),
+            }
+            parts = [
+                f"{counts[label]} {one if counts[label] == 1 else many}"
+                for label, (one, many) in verbs.items()
+                if counts[label]
+            ]
+            opening = f"Of {say.counted(total, 'mission')}, {say.listed(parts)} on the main KPI"
+        worth = f" ({_worth_of(moving)})" if moving else ""
+        falling = [m for m in self.facts.missions if m["autonomy_trend"] == "worsening"]
+        if not falling:
+            return f"{opening}{worth}."
+        names = [self._name(mission) for mission in falling]
+        which = say.listed(names) if len(names) <= 2 else f"{len(names)} missions"
+        link = "but" if counts["improving"] else "and"
+        return f"{opening}{worth}, {link} autonomy worsens in {which}."
+
+    def _friction_task(self) -> Row | None:
+        """The driver mission's top bottleneck; without a driver mission, or where it has none, the portfolio's."""
+        mission = self.missions.get(self.driver["mission_id"]) if self.driver is not None else None
+        if mission is not None and mission["top_bottleneck_task_id"] is not None:
+            return self.tasks.get((mission["mission_id"], mission["top_bottleneck_task_id"]))
+        if mission is not None:
+            return None
+        return self.tasks.get((self.portfolio["top_bottleneck_mission_id"], self.portfolio["top_bottleneck_task_id"]))
+
+    def _friction_signal(self) -> dict[str, Any]:
+        task = self.friction_task
+        if task is None:
+            of_mission = self.driver is not None and self.driver["mission_id"] is not None
+            where = f" in {self._mission_name(self.driver['mission_id'])}" if of_mission and self.driver else ""
+            return {
+                "mission_id": None,
+                "task_id": None,
+                "task_name": None,
+                "driver": None,
+                "bottleneck_status": None,
+                "headline": f"Unknown: no task{where} has a known duration yet.",
+            }
+        return {
+            "mission_id": task["mission_id"],
+            "task_id": task["task_id"],
+            "task_name": task["task_name"],
+            "driver": task["bottleneck_driver"],
+            "bottleneck_status": task["bottleneck_status"],
+            "headline": _friction_headline(task),
+        }
+
+    def _recommended_action(self) -> dict[str, Any]:
+        if self.findings:
+            finding, trigger = self.findings[0], self.facts.triggers[0]
+            owner = trigger["owner"] if trigger["mission_id"] is not None else None
+            return {"text": finding.action, "owner": owner, "aim": finding.aim}
+        if self.judged.status == "NO_DATA":
+            text = "Finish a first run of a mission, or check that its telemetry arrives."
+            return {"text": text, "owner": None, "aim": "one finished run of each mission"}
+        weak = self._weakest_mission()
+        if self.judged.status == "ON_TRACK" or weak is None:
+            if self._is_stale():
+                text = "Check why no newer telemetry has arrived; until then take nothing here for the present state."
+                return {"text": text, "owner": None, "aim": "a run that ended within the last days"}
+            return {"text": "Keep the course; nothing calls for a change.", "owner": None, "aim": None}
+        part, score = self._weakest_part(weak)
+        needed = self.policy.for_mission(weak["mission_id"]).health.on_track_from
+        return {
+            "text": f"Work on {part} in {self._name(weak)}: it is what holds its health down most.",
+            "owner": weak["owner"],
+            "aim": f"health of {self._name(weak)} at {say.number(needed)} points or more; "
+            f"it is {say.points(weak['health_score'])} now.",
+        }
+
+    def _interpretation(self) -> str:
+        status = self.judged.status
+        if status == "NO_DATA":
+            return "Nothing can be judged yet: no mission has finished a run."
+        labels = [mission["kpi_trend"] for mission in self.facts.missions]
+        improving, worsening = labels.count("improving"), labels.count("worsening")
+        if status == "ON_TRACK":
+            if self._is_stale():
+                return (
+                    f"The missions were on track when last seen, on {self.facts.run_time['newest_run_date']}; "
+                    "nothing newer has arrived, so whether they still are is not known."
+                )
+            if self.driver is None:
+                return "The missions are on track, and nothing calls for action."
+            return f"The missions are on track; {self.findings[0].headline[:1].lower()}{self.findings[0].headline[1:]} is the one thing to keep an eye on."
+        if improving and not worsening:
+            opening = "Progress is real, but not enough for ON_TRACK"
+        elif improving:
+            opening = "Progress is uneven, and not enough for ON_TRACK"
+        elif worsening:
+            opening = "Results are slipping, and ON_TRACK is out of reach"
+        elif set(labels) == {"insufficient_data"}:
+            opening = "It is too early to speak of progress, and it is not enough for ON_TRACK"
+        else:
+            opening = "Results stand still, and that is not enough for ON_TRACK"
+        sentence = f"{opening} until {self._what_must_improve()}."
+        if self._is_stale():
+            sentence += (
+                f" The newest run is of {self.facts.run_time['newest_run_date']}: the present state is not known."
+            )
+        return sentence
+
+    def _what_must_improve(self) -> str:
+        if self.driver is None:
+            weak = self._weakest_mission()
+            return f"the health of {self._name(weak)} improves" if weak is not None else "more is known"
+        areas = [say.TRIGGER_AREAS[self.driver["trigger_name"]]]
+        mission_id = self.driver["mission_id"]
+        holds_up = [
+            say.TRIGGER_AREAS[trigger["trigger_name"]]
+            for trigger in self.facts.triggers
+            if trigger["mission_id"] == mission_id and trigger["trigger_name"] in _FRICTION_AREAS
+        ]
+        areas = [*dict.fromkeys([*holds_up, *areas])]
+        is_plural = len(areas) > 1 or areas[0] in _PLURAL_AREAS
+        where = f" in {self._mission_name(mission_id)}" if mission_id is not None else ""
+        return f"{say.listed(areas)} improve{'' if is_plural else 's'}{where}"
+
+    def _is_stale(self) -> bool:
+        newest = self.facts.run_time["newest_run_date"]
+        return newest is not None and (self.facts.as_of - newest).days > self.policy.confidence.stale_after_days
+
+    # ------------------------------------------------------------------ what follows
+
+    def _win(self) -> dict[str, Any]:
+        known = [
+            mission
+            for mission in self.facts.missions
+            if mission["kpi_improvement_vs_baseline_pct"] is not None and mission["kpi_improvement_vs_baseline_pct"] > 0
+        ]
+        best: Row = min(known, key=lambda m: (-m["kpi_improvement_vs_baseline_pct"], m["mission_id"]), default={})
+        return {
+            "mission_id": best.get("mission_id"),
+            "kpi_name": best.get("kpi_name"),
+            "baseline_value": best.get("kpi_baseline_value"),
+            "first_value": best.get("kpi_first_value"),
+            "latest_value": best.get("kpi_latest_value"),
+            "improvement_vs_baseline_pct": best.get("kpi_improvement_vs_baseline_pct"),
+            "improvement_vs_first_pct": best.get("kpi_improvement_vs_first_pct"),
+        }
+
+    def _portfolio(self) -> dict[str, Any]:
+        time = self.facts.run_time
+        return {
+            "missions": len(self.facts.missions),
+            **{name: self.portfolio[name] for name in PORTFOLIO_FIGURES},
+            "newest_run_date": time["newest_run_date"],
+            "run_time": {
+                name: time[name]
+                for name in ("run_minutes", "known_run_minutes", "unattributed_minutes", "runs_with_known_times")
+            },
+            "friction": [dict(task) for task in self.facts.friction],
+            "risks": {
+                "detected": [dict(signal) for signal in self.facts.risks_detected],
+                "reported": [
+                    {
+                        **{k: v for k, v in event.items() if k != "signal_id"},
+                        "is_detected": event["signal_id"] is not None,
+                    }
+                    for event in self.facts.risks_reported
+                ],
+            },
+        }
+
+    def _mission(self, mission: Row) -> dict[str, Any]:
+        return {
+            "mission_id": mission["mission_id"],
+            "mission_name": mission["mission_name"],
+            "owner": mission["owner"],
+            "open_runs": mission["open_runs"],
+            **{name: mission[name] for name in MISSION_FIGURES},
+            "kpis": [
+                {name: value for name, value in kpi.items() if name not in ("mission_id", "latest_run_id")}
+                for kpi in self.facts.kpis
+                if kpi["mission_id"] == mission["mission_id"]
+            ],
+        }
+
+    def _trigger(self, trigger: Row) -> dict[str, Any]:
+        return {
+            "trigger": trigger["trigger_name"],
+            "mission_id": trigger["mission_id"],
+            **{
+                name: trigger[name]
+                for name in (
+                    "severity",
+                    "evidence",
+                    "supporting_runs",
+                    "observed_value",
+                    "threshold",
+                    "gap_to_target_pct",
+                    "task_id",
+                    "kpi_name",
+                )  # fmt: skip
+            },
+        }
+
+    def _what_to_fix(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "rank": rank,
+                "trigger": trigger["trigger_name"],
+                "severity": trigger["severity"],
+                "mission_id": trigger["mission_id"],
+                "headline": finding.headline,
+                "why": finding.why,
+                "action": finding.action,
+                "aim": finding.aim,
+                "owner": trigger["owner"] if trigger["mission_id"] is not None else None,
+            }
+            for rank, (trigger, finding) in enumerate(zip(self.facts.triggers, self.findings, strict=True), start=1)
+        ]
+
+    def _data_quality(self) -> dict[str, Any]:
+        facts = self.facts
+        return {
+            **facts.row_totals,
+            "data_sets": [dict(row) for row in facts.row_counts],
+            "rejected": [dict(row) for row in facts.rejects],
+            "plan_findings": [dict(row) for row in facts.plan_findings],
+            "schema_drift": [dict(row) for row in facts.drift],
+            "warnings": [dict(row) for row in facts.warnings],
+            "reported_figures": dict(facts.reconciliation_counts),
+        }
+
+    # ------------------------------------------------------------------ helpers
+
+    def _finding(self, trigger: Row) -> Finding:
+        mission_id = trigger["mission_id"]
+        mission = self.missions.get(mission_id)
+        task = None
+        if mission is not None:
+            task_id = trigger["task_id"] or mission["top_bottleneck_task_id"]
+            task = self.tasks.get((mission_id, task_id))
+        policy = self.policy if mission_id is None else self.policy.for_mission(mission_id)
+        return finding_of(trigger, mission, task, self.portfolio, policy)
+
+    def _mission_name(self, mission_id: str | None) -> str | None:
+        if mission_id is None:
+            return None
+        return say.mission_words(mission_id, self.missions.get(mission_id, {}).get("mission_name"))
+
+    def _name(self, mission: Row) -> str:
+        return say.mission_words(mission["mission_id"], mission["mission_name"])
+
+    def _claim_all(self, brief: Mapping[str, Any]) -> None:
+        """Add the claims of a composed brief: each value as it stands there, with the query that yields it."""
+        add = self.claims.add
+        if self.facts.portfolio is not None:
+            add("status", "status", brief["status"], _PORTFOLIO_SQL, column=Column("status"))
+            for name in PORTFOLIO_FIGURES:
+                add(
+                    f"portfolio.{name}", f"portfolio.{name}", brief["portfolio"][name], _PORTFOLIO_SQL,
+                    column=Column(name),
+                )  # fmt: skip
+        if self.driver is not None:
+            for key, column in (("trigger", "trigger_name"), ("mission_id", "mission_id"), ("evidence", "evidence")):
+                add(
+                    f"driver.{key}", f"primary_driver.{key}", brief["primary_driver"][key], _DRIVER_SQL,
+                    column=Column(column),
+                )  # fmt: skip
+        for label in say.TREND_WORDS:
+            add(f"trend.{label}", f"trend_insight.{label}", brief["trend_insight"][label], _TREND_SQL, label=label)
+        friction = brief["friction_signal"]
+        if friction["task_id"] is not None:
+            for key, column in (("driver", "bottleneck_driver"), ("bottleneck_status", "bottleneck_status")):
+                add(
+                    f"friction.{key}", f"friction_signal.{key}", friction[key], _FRICTION_SQL,
+                    column=Column(column), mission_id=friction["mission_id"], task_id=friction["task_id"],
+                )  # fmt: skip
+        if brief["win"]["mission_id"] is not None:
+            for key in (
+                "baseline_value", "first_value", "latest_value", "improvement_vs_baseline_pct",
+                "improvement_vs_first_pct",
+            ):  # fmt: skip
+                add(
+                    f"win.{key}", f"win.{key}", brief["win"][key], _SCORECARD_SQL,
+                    column=Column(f"kpi_{key}"), mission_id=brief["win"]["mission_id"],
+                )  # fmt: skip
+        for name, column in (("known_run_minutes", "total_duration_minutes"), ("unattributed_minutes",) * 2):
+            add(
+                f"run_time.{name}", f"portfolio.run_time.{name}", brief["portfolio"]["run_time"][name], _RUN_TIME_SQL,
+                column=Column(column),
+            )  # fmt: skip
+        for index, task in enumerate(brief["portfolio"]["friction"]):
+            for key in ("friction_minutes", "bottleneck_status"):
+                add(
+                    f"task.{task['mission_id']}.{task['task_id']}.{key}", f"portfolio.friction[{index}].{key}",
+                    task[key], _FRICTION_SQL,
+                    column=Column(key), mission_id=task["mission_id"], task_id=task["task_id"],
+                )  # fmt: skip
+        for index, mission in enumerate(brief["missions"]):
+            for name in CLAIMED_MISSION_FIGURES:
+                add(
+                    f"mission.{mission['mission_id']}.{name}", f"missions[{index}].{name}", mission[name],
+                    _SCORECARD_SQL, column=Column(name), mission_id=mission["mission_id"],
+                )  # fmt: skip
+        for index, trigger in enumerate(brief["triggers"]):
+            sql = _TRIGGER_SQL if trigger["mission_id"] is not None else _TRIGGER_SQL.replace("$mission_id", "null")
+            add(
+                f"trigger.{trigger['mission_id'] or 'portfolio'}.{trigger['trigger']}.observed_value",
+                f"triggers[{index}].observed_value", trigger["observed_value"], sql,
+                column=Column("observed_value"), trigger_name=trigger["trigger"], mission_id=trigger["mission_id"],
+            )  # fmt: skip
+
+
+_PLURAL_AREAS = ("results", "approval times", "escalations", "risks", "the missions at risk", "open risk events")
+
+
+def _friction_headline(task: Row) -> str:
+    name = say.task_words(task["task_id"], task["task_name"])
+    size = f"{say.counted(task['friction_minutes'], 'minute')} per run over plan or waiting for a person"
+    status, driver = task["bottleneck_status"], task["bottleneck_driver"]
+    if status == "clear":
+        return f"{name}: no bottleneck, {size}."
+    meaning = say.DRIVER_MEANINGS[driver]
+    return f"{name}: {say.BOTTLENECK_WORDS[status]} {say.DRIVER_WORDS[driver]} ({meaning}), {size}."
+
+
+def _worth_of(moving: Sequence[Row]) -> str:
+    """How far the trends of several missions can be believed, in words."""
+    runs = sorted(mission["kpi_trend_runs"] for mission in moving)
+    span = say.counted(runs[0], "run") if runs[0] == runs[-1] else f"{runs[0]} to {say.counted(runs[-1], 'run')}"
+    each = " each" if len(moving) > 1 else ""
+    tested = _with_evidence(moving, "tested")
+    suggestive = _with_evidence(moving, "suggestive")
+    if tested == len(moving):
+        return f"tested over {span}{each}: unlikely to be chance"
+    if tested:
+        return f"tested for {tested} of these {len(moving)}, for the others a signal, not proven"
+    if suggestive == len(moving):
+        return f"a signal from {span}{each}, likely but not proven"
+    return f"a signal from {span}{each}, not proven"
+
+
+def _with_evidence(missions: Iterable[Row], evidence: str) -> int:
+    return sum(mission["kpi_trend_evidence"] == evidence for mission in missions)

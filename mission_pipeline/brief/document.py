@@ -1,0 +1,502 @@
+"""The brief's JSON as a document without a format: a first screen, sections, tables. Decides nothing.
+
+Made from the JSON alone, so that Markdown, terminal and whatever comes later cannot disagree. Lays out and shortens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mission_pipeline.brief import phrases as say
+
+Brief = Mapping[str, Any]
+
+SHOWN_MISSIONS = 20
+SHOWN_FIXES = 10
+SHOWN_ROWS = 15
+"""How many lines a reader is shown before "and … more"; the JSON holds them all."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the first screen: what it is, what it says, and what explains it."""
+
+    label: str
+    text: str
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts; ``numeric`` columns are set to the right."""
+
+    columns: tuple[str, ...]
+    numeric: frozenset[str]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part: paragraphs, then a list, then a table, then notes."""
+
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    items: tuple[Entry, ...] = ()
+    is_ranked: bool = False
+    table: Table | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole brief, ready to be set."""
+
+    title: str
+    status: str
+    screen: tuple[Entry, ...]
+    sections: tuple[Section, ...]
+    footer: tuple[str, ...] = field(default=())
+
+
+def document_of(brief: Brief) -> Document:
+    """Return the whole document of a brief."""
+    makers = (_what_to_fix, _what_went_well, _missions, _kpis, _friction, _autonomy, _risks, _reported, _data_quality)
+    sections = [section for make in makers if (section := make(brief)) is not None]
+    return Document(
+        title=f"Mission brief as of {brief['as_of']}",
+        status=brief["status"],
+        screen=first_screen(brief),
+        sections=(*sections, _path(brief)),
+        footer=_footer(brief),
+    )
+
+
+def first_screen(brief: Brief) -> tuple[Entry, ...]:
+    """Return what an executive reads first: one status, driver, trend, friction, action, confidence, and what it means."""
+    driver, action, confidence = brief["primary_driver"], brief["recommended_action"], brief["confidence"]
+    friction, trend = brief["friction_signal"], brief["trend_insight"]
+    reasons = tuple(say.capitalised(reason) for reason in confidence["reasons"])
+    action_details = [f"Aim: {action['aim']}"] if action["aim"] else []
+    if action["aim"]:
+        action_details.append(f"Owner: {action['owner']}" if action["owner"] else "Owner: nobody is named for it.")
+    return (
+        Entry("Status", f"{brief['status']}: {say.STATUS_WORDS[brief['status']]}"),
+        Entry("In one sentence", brief["interpretation"]),
+        Entry("Primary driver", driver["headline"], (driver["why"],) if driver["why"] else ()),
+        Entry("Trend", trend["headline"]),
+        Entry("Friction", friction["headline"]),
+        Entry("Recommended action", action["text"], tuple(action_details)),
+        Entry("Confidence", f"{confidence['level']}: {say.CONFIDENCE_WORDS[confidence['level']]}", reasons),
+    )
+
+
+def _more(total: int, shown: int, what: str) -> tuple[str, ...]:
+    if total <= shown:
+        return ()
+    return (f"… and {say.counted(total - shown, f'more {what}')}, in the JSON of this brief.",)
+
+
+def _cells(*values: str | None) -> tuple[str, ...]:
+    return tuple(value if value else "–" for value in values)
+
+
+def _what_to_fix(brief: Brief) -> Section:
+    fixes = brief["what_to_fix"]
+    if not fixes:
+        return Section("What to fix, most urgent first", ("No rule has fired: there is nothing to fix today.",))
+    items = tuple(
+        Entry(f"{fix['headline']} ({fix['severity']})", fix["why"], (fix["action"],)) for fix in fixes[:SHOWN_FIXES]
+    )
+    return Section(
+        "What to fix, most urgent first",
+        items=items,
+        is_ranked=True,
+        notes=_more(len(fixes), SHOWN_FIXES, "finding"),
+    )
+
+
+def win_sentence(brief: Brief) -> str:
+    """Return the win in one sentence, each reference with its own percentage and value."""
+    win = brief["win"]
+    if win["mission_id"] is None:
+        return "No mission's main KPI is better than its baseline yet, as far as is known."
+    kpi = win["kpi_name"]
+    names = {mission["mission_id"]: mission["mission_name"] for mission in brief["missions"]}
+    baseline, first, latest = say.kpi_values(kpi, win["baseline_value"], win["first_value"], win["latest_value"])
+    sentence = (
+        f"{say.mission_words(win['mission_id'], names.get(win['mission_id']))}: {say.kpi_words(kpi)} is {latest}, "
+        f"{say.percent(win['improvement_vs_baseline_pct'])} better than the baseline of {baseline}"
+    )
+    gain = win["improvement_vs_first_pct"]
+    if gain is not None:
+        change = "better" if gain >= 0 else "worse"
+        sentence += f" and {say.percent(abs(gain))} {change} than the first run's {first}"
+    return sentence + "."
+
+
+def _what_went_well(brief: Brief) -> Section:
+    return Section("What went well", (win_sentence(brief),))
+
+
+def _missions(brief: Brief) -> Section:
+    missions, order = brief["missions"], {"ATTENTION_REQUIRED": 0, "WATCH": 1, "ON_TRACK": 2, "NO_DATA": 3}
+    ranked = sorted(
+        missions,
+        key=lambda m: (
+            order[m["status"]],
+            m["health_score"] if m["health_score"] is not None else 101,
+            m["mission_id"],
+        ),
+    )
+    shown = ranked if len(ranked) <= SHOWN_MISSIONS else ranked[:SHOWN_MISSIONS]
+    if len(ranked) <= SHOWN_MISSIONS:
+        shown = list(missions)
+    rows = tuple(
+        _cells(
+            mission["mission_id"],
+            mission["mission_name"],
+            mission["status"],
+            say.points(mission["health_score"]),
+            say.points(mission["autonomy_score"]),
+            say.TREND_WORDS[mission["kpi_trend"]],
+            say.number(mission["finished_runs"]),
+        )
+        for mission in shown
+    )
+    return Section(
+        "The missions side by side",
+        (_portfolio_sentence(brief),),
+        table=Table(
+            ("Id", "Mission", "Status", "Health", "Autonomy", "Trend", "Runs"),
+            frozenset({"Health", "Autonomy", "Runs"}),
+            rows,
+        ),
+        notes=(
+            *_more(len(ranked), len(shown), "mission"),
+            "Health: 0-100 points from results, trend, friction, risk and steadiness. "
+            "Autonomy: 0-100 points, 100 means that no person had to step in. "
+            "Trend: of the main KPI. Runs: finished runs.",
+        ),
+    )
+
+
+def _portfolio_sentence(brief: Brief) -> str:
+    figures = brief["portfolio"]
+    parts = [
+        f"{say.number(figures['missions_on_track'])} on track",
+        f"{say.number(figures['missions_watch'])} to watch",
+        f"{say.number(figures['missions_attention_required'])} in need of attention",
+    ]
+    if figures["missions_no_data"]:
+        parts.append(f"{say.number(figures['missions_no_data'])} without data")
+    runs = [
+        f"{say.number(figures['completed_runs'])} completed",
+        f"{say.number(figures['failed_runs'])} failed",
+        f"{say.number(figures['cancelled_runs'])} cancelled",
+        f"{say.number(figures['active_runs'])} open",
+    ]
+    return (
+        f"{say.counted(figures['missions'], 'mission')}: {say.listed(parts)}. "
+        f"Runs so far: {say.listed(runs)}. "
+        f"Autonomy of the portfolio: {say.points(figures['autonomy_score'])} of 100 points. "
+        f"Mean improvement of the main KPIs on their baselines: {say.percent(figures['avg_kpi_improvement_pct'])}."
+    )
+
+
+def _kpis(brief: Brief) -> Section | None:
+    rows = []
+    for mission in brief["missions"]:
+        for kpi in mission["kpis"]:
+            name = kpi["kpi_name"]
+            baseline, target, latest = say.kpi_values(
+                name, kpi["baseline_value"], kpi["target_value"], kpi["latest_value"]
+            )
+            bound = {"floor": "at least ", "ceiling": "at most "}.get(kpi["kpi_kind"], "")
+            rows.append(
+                _cells(
+                    mission["mission_id"],
+                    say.kpi_words(name) + (" (main)" if kpi["is_primary"] else ""),
+                    None if kpi["baseline_value"] is None else baseline,
+                    None if kpi["target_value"] is None else bound + target,
+                    None if kpi["target_status"] == "not_observed" else latest,
+                    None
+                    if kpi["improvement_vs_baseline_pct"] is None
+                    else say.percent(kpi["improvement_vs_baseline_pct"]),
+                    say.TARGET_WORDS[kpi["target_status"]],
+                )
+            )
+    if not rows:
+        return None
+    columns = ("Id", "KPI", "Baseline", "Target", "Latest", "Better by", "Target is")
+    return Section(
+        "KPIs against baseline and target",
+        table=Table(columns, frozenset({"Baseline", "Target", "Latest", "Better by"}), tuple(rows[:SHOWN_ROWS])),
+        notes=(
+            *_more(len(rows), SHOWN_ROWS, "KPI"),
+            "Better by: improvement of the latest value on the baseline; below 0 is worse. "
+            "Not observed: no run has reported it, which is not the same as met.",
+        ),
+    )
+
+
+def _friction(brief: Brief) -> Section:
+    tasks = brief["portfolio"]["friction"]
+    if not tasks:
+        return Section("Friction", ("No task has been executed yet, so no friction is known.",))
+    rows = tuple(
+        _cells(
+            task["mission_id"],
+            say.task_words(task["task_id"], task["task_name"]),
+            say.number(task["friction_minutes"]),
+            None if task["mean_actual_minutes"] is None else say.number(task["mean_actual_minutes"]),
+            None if task["estimated_minutes"] is None else say.number(task["estimated_minutes"]),
+            None if task["mean_human_delay_minutes"] is None else say.number(task["mean_human_delay_minutes"]),
+            _bottleneck(task),
+        )
+        for task in tasks[:SHOWN_ROWS]
+    )
+    columns = ("Id", "Task", "Friction", "Takes", "Planned", "Waits", "Bottleneck")
+    return Section(
+        "Friction",
+        _time_sentences(brief),
+        table=Table(columns, frozenset({"Friction", "Takes", "Planned", "Waits"}), rows),
+        notes=(
+            *_more(len(tasks), SHOWN_ROWS, "task"),
+            "All in minutes. Friction: minutes over plan plus minutes of waiting for a person, per run, "
+            "recent runs counting more. Takes and Waits: mean per execution. "
+            "Bottleneck: how often the task ran over plan or waited long in its last runs, and why.",
+        ),
+    )
+
+
+def _bottleneck(task: Mapping[str, Any]) -> str:
+    status, driver = task["bottleneck_status"], task["bottleneck_driver"]
+    if status in (None, "clear"):
+        return say.BOTTLENECK_WORDS[status]
+    return f"{say.BOTTLENECK_WORDS[status]} {say.DRIVER_WORDS[driver]}"
+
+
+def _time_sentences(brief: Brief) -> tuple[str, ...]:
+    time = brief["portfolio"]["run_time"]
+    if not time["runs_with_known_times"]:
+        return ("How the time of the runs was spent is not known: no run has a complete log.",)
+    return (
+        f"{say.number(time['unattributed_minutes'])} of {say.counted(time['known_run_minutes'], 'minute')} of run time "
+        f"(in {say.counted(time['runs_with_known_times'], 'run')} with complete logs) are unexplained: "
+        "the run waited and no log says why.",
+    )
+
+
+def _autonomy(brief: Brief) -> Section | None:
+    missions = [mission for mission in brief["missions"] if mission["finished_runs"]]
+    if not missions:
+        return None
+    rows = tuple(
+        _cells(
+            mission["mission_id"],
+            say.points(mission["autonomy_score"]),
+            say.TREND_WORDS[mission["autonomy_trend"]],
+            _touchless(mission),
+            say.number(mission["mean_human_interventions"]),
+            say.number(mission["mean_escalations"]),
+            say.number(mission["mean_approval_delay_minutes"]),
+        )
+        for mission in missions[:SHOWN_MISSIONS]
+    )
+    columns = ("Id", "Autonomy", "Trend", "Touchless", "Interventions", "Escalations", "Approval wait")
+    return Section(
+        "Autonomy: how far the missions run without people",
+        table=Table(columns, frozenset({"Autonomy", "Interventions", "Escalations", "Approval wait"}), rows),
+        notes=(
+            *_more(len(missions), SHOWN_MISSIONS, "mission"),
+            "Touchless: runs completed without any intervention or escalation, with the range in which the true share "
+            "likely lies. Interventions and escalations per run, approval wait in minutes per run.",
+        ),
+    )
+
+
+def _touchless(mission: Mapping[str, Any]) -> str:
+    known = mission["touchless_known_runs"]
+    if not known:
+        return say.UNKNOWN
+    low, high = mission["touchless_rate_low"], mission["touchless_rate_high"]
+    span = "" if low is None or high is None else f" ({100 * low:.0f}-{100 * high:.0f} %)"
+    return f"{mission['touchless_runs']} of {known}{span}"
+
+
+def _risks(brief: Brief) -> Section:
+    risks = brief["portfolio"]["risks"]
+    detected, reported = risks["detected"], risks["reported"]
+    unmatched = [event for event in reported if not event["is_detected"]]
+    unreported = [signal for signal in detected if signal["reported_event_id"] is None]
+    lead = (
+        f"The rules detect {say.counted(len(detected), 'risk')} in the telemetry; people reported "
+        f"{say.counted(len(reported), 'event')}. "
+    )
+    if not detected and not reported:
+        return Section("Risks detected and reported", ("The rules detect no risk, and nobody reported one.",))
+    lead += (
+        f"{say.counted(len(reported) - len(unmatched), 'reported event')} "
+        f"{'is' if len(reported) - len(unmatched) == 1 else 'are'} also detected, {say.number(len(unmatched))} "
+        f"{'is' if len(unmatched) == 1 else 'are'} not; "
+        f"{say.counted(len(unreported), 'detected risk')} {'was' if len(unreported) == 1 else 'were'} reported by nobody."
+    )
+    rows = tuple(
+        _cells(
+            signal["severity"],
+            signal["mission_id"],
+            signal["run_id"],
+            signal["task_id"] or say.kpi_words(signal["kpi_name"]) if signal["task_id"] or signal["kpi_name"] else None,
+            say.RULE_WORDS[signal["rule"]],
+            _observed(signal),
+            signal["reported_event_id"] or "nobody",
+        )
+        for signal in detected[:SHOWN_ROWS]
+    )
+    columns = ("Severity", "Id", "Run", "Where", "What", "Observed (limit)", "Reported as")
+    return Section(
+        "Risks detected and reported",
+        (lead,),
+        items=tuple(
+            Entry(
+                f"Reported only: {event['event_id']}",
+                f"{event['risk_type'] or 'risk of unknown kind'} in {event['mission_id']}, {event['task_id']}, "
+                f"severity {event['severity'] or say.UNKNOWN}, {event['status']}.",
+            )
+            for event in unmatched[:SHOWN_ROWS]
+        ),
+        table=Table(columns, frozenset(), rows) if rows else None,
+        notes=_more(len(detected), SHOWN_ROWS, "detected risk"),
+    )
+
+
+def _observed(signal: Mapping[str, Any]) -> str:
+    unit = say.RULE_UNITS[signal["rule"]]
+    if unit is None:
+        observed, limit = say.kpi_values(signal["kpi_name"], signal["observed_value"], signal["threshold"])
+        return f"{observed} ({limit})"
+    return f"{say.counted(signal['observed_value'], *unit)} ({say.number(signal['threshold'])})"
+
+
+def _reported(brief: Brief) -> Section:
+    counts = brief["data_quality"]["reported_figures"]
+    title = "Where reported figures disagree with the telemetry"
+    if not counts["figures"]:
+        return Section(title, ("Nobody reported figures of their own up to this day, so there is nothing to compare.",))
+    disagreeing = [row for row in brief["reconciliation"] if row["verdict"] != "agrees"]
+    lead = (
+        f"Of {say.counted(counts['figures'], 'reported figure')} up to this day, {say.number(counts['agree'])} "
+        f"agree{'s' if counts['agree'] == 1 else ''} with the telemetry, {say.number(counts['differ'])} "
+        f"differ{'s' if counts['differ'] == 1 else ''} and {say.number(counts['not_computable'])} cannot be computed. "
+        "The brief uses the telemetry."
+    )
+    if not disagreeing:
+        return Section(title, (lead, "The latest reports agree throughout."))
+    rows = tuple(
+        _cells(
+            _subject(row),
+            say.FIELD_WORDS.get(row["field"], row["field"].replace("_", " ")),
+            _figure(row["reported_value"]),
+            _figure(row["computed_value"]) if row["computed_value"] is not None else "not computable",
+        )
+        for row in disagreeing[:SHOWN_ROWS]
+    )
+    return Section(
+        title,
+        (lead,),
+        table=Table(("Report", "Figure", "Reported", "Telemetry"), frozenset({"Reported", "Telemetry"}), rows),
+        notes=(*_more(len(disagreeing), SHOWN_ROWS, "figure"), "Shown is the latest report of each kind."),
+    )
+
+
+def _subject(row: Mapping[str, Any]) -> str:
+    if row["source"] == "mission_portfolio_snapshot":
+        return f"snapshot of {row['report_date']}"
+    return f"agent {row['subject']}, {row['report_date']}"
+
+
+def _figure(text: str) -> str:
+    try:
+        return say.number(float(text))
+    except ValueError:
+        return text
+
+
+def _data_quality(brief: Brief) -> Section:
+    quality = brief["data_quality"]
+    lead = [
+        f"{say.counted(quality['rows_in'], 'record')} arrived, {say.number(quality['rows_valid'])} "
+        f"{'is' if quality['rows_valid'] == 1 else 'are'} valid, {say.number(quality['rows_rejected'])} "
+        f"{'was' if quality['rows_rejected'] == 1 else 'were'} rejected."
+    ]
+    if quality["rows_replaced"]:
+        lead.append(f"{say.counted(quality['rows_replaced'], 'record')} gave way to a later version of the same thing.")
+    if quality["rows_retained"]:
+        lead.append(
+            f"{say.counted(quality['rows_retained'], 'record')} vanished from the files and "
+            f"{'is' if quality['rows_retained'] == 1 else 'are'} kept from earlier refreshes."
+        )
+    items = [
+        Entry(
+            f"Rejected: {say.counted(row['rows'], 'record')} of {_data_set(row)}",
+            f"{row['rule'].replace('_', ' ')}; for example: {row['example']}",
+        )
+        for row in quality["rejected"]
+    ]
+    items += [
+        Entry(
+            f"Plan of {row['mission_id']}",
+            f"{row['task_id']} {say.FAULT_WORDS.get(row['fault'], row['fault'])}: {row['detail']}",
+        )
+        for row in quality["plan_findings"]
+    ]
+    items += [
+        Entry(
+            f"Unexpected in {_data_set(row)}",
+            f"{row['field']}: {say.DRIFT_WORDS.get(row['kind'], row['kind'])} ({say.counted(row['rows'], 'record')}).",
+        )
+        for row in quality["schema_drift"]
+    ]
+    items += [
+        Entry(
+            f"Odd in {_data_set(row)}",
+            f"{row['rule'].replace('_', ' ')} ({say.counted(row['rows'], 'record')}); for example: {row['example']}",
+        )
+        for row in quality["warnings"]
+    ]
+    if not items:
+        lead.append("Nothing odd was found: no plan fault, no unexpected field, no contradiction.")
+    return Section(
+        "Data quality", (" ".join(lead),), items=tuple(items[:SHOWN_ROWS]), notes=_more(len(items), SHOWN_ROWS, "note")
+    )
+
+
+def _data_set(row: Mapping[str, Any]) -> str:
+    return say.DATA_SET_WORDS.get(row["data_set"], row["data_set"])
+
+
+def _path(brief: Brief) -> Section:
+    steps = brief["path_to_on_track"]
+    title = "What would turn the status to ON_TRACK"
+    if brief["status"] == "ON_TRACK":
+        return Section(title, ("It is ON_TRACK.",))
+    if not steps:
+        return Section(title, ("The first finished run of each mission: until then nothing can be judged.",))
+    return Section(
+        title,
+        items=tuple(Entry(step["mission_id"] or "Portfolio", step["text"]) for step in steps[:SHOWN_ROWS]),
+        notes=_more(len(steps), SHOWN_ROWS, "step"),
+    )
+
+
+def _footer(brief: Brief) -> tuple[str, ...]:
+    files: Sequence[Mapping[str, Any]] = brief["inputs"]
+    policy = brief["policy"]
+    rows = sum(file["rows"] for file in files)
+    return (
+        f"Judged by policy {policy['version']} (hash {policy['sha256'][:12]}), from "
+        f"{say.counted(len(files), 'file')} with {say.counted(rows, 'record')}. The JSON of this brief names each file "
+        "and, for its figures, the query that yields them from the warehouse.",
+    )

@@ -1,0 +1,227 @@
+"""Reads from the build what a brief shows beside the verdict: rows as they stand in the marts, as of a day.
+
+Every figure is made upstream; here rows are only chosen (what was known by the end of the day) and counted by SQL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from mission_pipeline.warehouse import Build
+
+Row = dict[str, Any]
+
+_MISSIONS = """
+select scorecards.*, missions.mission_name, missions.owner
+from marts.mission_scorecards as scorecards
+left join staging.missions as missions using (mission_id)
+where scorecards.as_of_date = $as_of
+order by scorecards.mission_id
+"""
+_OPEN_RUNS = """
+select mission_id, count(*) as open_runs
+from marts.mission_run_facts
+where start_time < $as_of + interval 1 day
+    and (status not in ('completed', 'failed', 'cancelled') or run_date > $as_of)
+group by mission_id
+order by mission_id
+"""
+_KPIS = """
+with
+
+known_runs as (
+    select run_id
+    from marts.mission_run_facts
+    where run_date <= $as_of and status in ('completed', 'failed', 'cancelled')
+),
+
+latest as (
+    select deltas.*
+    from marts.run_kpi_deltas as deltas
+    inner join known_runs using (run_id)
+    qualify row_number() over (partition by deltas.mission_id, deltas.kpi_name order by deltas.run_seq desc) = 1
+)
+
+select
+    kpis.mission_id,
+    kpis.kpi_name,
+    kpis.kpi_kind,
+    kpis.direction,
+    kpis.is_primary,
+    kpis.baseline_value,
+    kpis.target_value,
+    latest.run_id as latest_run_id,
+    latest.first_value,
+    latest.kpi_value as latest_value,
+    latest.improvement_vs_baseline_pct,
+    latest.improvement_vs_first_pct,
+    latest.gap_to_target,
+    case when latest.run_id is null then 'not_observed' else latest.target_status end as target_status
+from staging.mission_kpis as kpis
+left join latest using (mission_id, kpi_name)
+order by kpis.mission_id, kpis.is_primary desc, kpis.kpi_order, kpis.kpi_name
+"""
+_FRICTION = """
+select
+    friction.mission_id,
+    friction.task_id,
+    tasks.task_name,
+    tasks.estimated_duration_minutes as estimated_minutes,
+    friction.mean_actual_minutes,
+    friction.mean_human_delay_minutes,
+    friction.friction_minutes,
+    friction.runs_executed,
+    friction.recent_hits,
+    friction.bottleneck_status,
+    friction.bottleneck_driver
+from marts.task_friction as friction
+left join staging.mission_tasks as tasks using (task_id)
+where friction.friction_date <= $as_of
+qualify row_number() over (partition by friction.mission_id, friction.task_id order by friction.friction_date desc) = 1
+order by friction.friction_minutes desc nulls last, friction.mission_id, friction.task_id
+"""
+_TRIGGERS = """
+select triggers.*, missions.mission_name, missions.owner, tasks.task_name
+from marts.mission_triggers as triggers
+left join staging.missions as missions using (mission_id)
+left join staging.mission_tasks as tasks on triggers.task_id = tasks.task_id
+where triggers.as_of_date = $as_of
+order by triggers.trigger_rank
+"""
+_PORTFOLIO = "select * from marts.portfolio_snapshots where snapshot_date = $as_of"
+_RUN_TIME = """
+select
+    count(*) filter (where status in ('completed', 'failed')) as finished_runs,
+    sum(total_duration_minutes) as run_minutes,
+    sum(unattributed_minutes) as unattributed_minutes,
+    count(unattributed_minutes) as runs_with_known_times,
+    sum(total_duration_minutes) filter (where unattributed_minutes is not null) as known_run_minutes,
+    max(run_date) as newest_run_date
+from marts.mission_run_facts
+where run_date <= $as_of and status in ('completed', 'failed', 'cancelled')
+"""
+_RISKS_DETECTED = """
+select signals.*
+from marts.risk_signals as signals
+inner join marts.mission_run_facts as runs using (run_id)
+where runs.run_date <= $as_of
+order by
+    case signals.severity when 'high' then 1 when 'medium' then 2 else 3 end,
+    runs.run_date desc, signals.mission_id, signals.run_id, signals.rule, signals.signal_id
+"""
+_RISKS_REPORTED = """
+select
+    events.event_id,
+    events.run_id,
+    events.mission_id,
+    events.task_id,
+    events.risk_type,
+    events.severity,
+    events.status,
+    min(signals.signal_id) as signal_id
+from staging.risk_events as events
+left join marts.mission_run_facts as runs using (run_id)
+left join marts.risk_signals as signals on events.event_id = signals.reported_event_id
+where cast(coalesce(events.detected_at, runs.end_time, runs.start_time) as date) <= $as_of
+group by all
+order by events.event_id
+"""
+_RECONCILIATION = """
+select source, subject, report_date, field, reported_value, computed_value, difference, verdict
+from quality.reconciliation
+where report_date <= $as_of
+qualify
+    report_date = max(report_date) over (
+        partition by source, case when source = 'agent_performance_stats' then subject end
+    )
+order by
+    case verdict when 'differs' then 1 when 'not_computable' then 2 else 3 end,
+    source desc, subject, field
+"""
+_RECONCILIATION_COUNTS = """
+select
+    count(*) as figures,
+    count(*) filter (where verdict = 'agrees') as agree,
+    count(*) filter (where verdict = 'differs') as differ,
+    count(*) filter (where verdict = 'not_computable') as not_computable
+from quality.reconciliation
+where report_date <= $as_of
+"""
+_ROW_COUNTS = "select * from quality.row_counts order by data_set"
+_ROW_TOTALS = """
+select
+    coalesce(sum(rows_in), 0)::bigint as rows_in,
+    coalesce(sum(rows_valid), 0)::bigint as rows_valid,
+    coalesce(sum(rows_rejected), 0)::bigint as rows_rejected,
+    coalesce(sum(rows_replaced), 0)::bigint as rows_replaced,
+    coalesce(sum(rows_retained), 0)::bigint as rows_retained
+from quality.row_counts
+"""
+_REJECTS = """
+select data_set, rule, count(*) as rows, arg_min(reason, (file, row)) as example
+from quality.rejected_rows
+group by data_set, rule
+order by rows desc, data_set, rule
+"""
+_DRIFT = "select data_set, field, kind, rows from quality.schema_drift order by data_set, field, kind"
+_WARNINGS = "select data_set, rule, rows, example_value as example from quality.data_warnings order by data_set, rule"
+_PLAN_FINDINGS = (
+    "select mission_id, task_id, fault, detail from quality.plan_findings order by mission_id, task_id, fault, detail"
+)
+_INPUTS = "select data_set, file, sha256, rows from quality.loaded_files order by data_set, file_order, file"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Rows that a brief shows, as of the end of ``as_of``; see the queries above for their columns and order."""
+
+    as_of: date
+    missions: list[Row]
+    kpis: list[Row]
+    friction: list[Row]
+    triggers: list[Row]
+    portfolio: Row | None
+    run_time: Row
+    risks_detected: list[Row]
+    risks_reported: list[Row]
+    reconciliation: list[Row]
+    reconciliation_counts: Row
+    row_counts: list[Row]
+    row_totals: Row
+    rejects: list[Row]
+    drift: list[Row]
+    warnings: list[Row]
+    plan_findings: list[Row]
+    inputs: list[Row]
+
+
+def read_facts(build: Build, as_of: date) -> Facts:
+    """Return what a brief of a day shows. Tables of the data's quality are as of this refresh, not of the day."""
+
+    def rows(sql: str) -> list[Row]:
+        return build.frame(sql, {"as_of": as_of}).to_dicts()
+
+    open_runs = {row["mission_id"]: row["open_runs"] for row in rows(_OPEN_RUNS)}
+    portfolio = rows(_PORTFOLIO)
+    return Facts(
+        as_of=as_of,
+        missions=[{**row, "open_runs": open_runs.get(row["mission_id"], 0)} for row in rows(_MISSIONS)],
+        kpis=rows(_KPIS),
+        friction=rows(_FRICTION),
+        triggers=rows(_TRIGGERS),
+        portfolio=portfolio[0] if portfolio else None,
+        run_time=rows(_RUN_TIME)[0],
+        risks_detected=rows(_RISKS_DETECTED),
+        risks_reported=rows(_RISKS_REPORTED),
+        reconciliation=rows(_RECONCILIATION),
+        reconciliation_counts=rows(_RECONCILIATION_COUNTS)[0],
+        row_counts=rows(_ROW_COUNTS),
+        row_totals=rows(_ROW_TOTALS)[0],
+        rejects=rows(_REJECTS),
+        drift=rows(_DRIFT),
+        warnings=rows(_WARNINGS),
+        plan_findings=rows(_PLAN_FINDINGS),
+        inputs=rows(_INPUTS),
+    )

@@ -1,0 +1,277 @@
+"""Words for each trigger: why it matters, what to do about it, and by what it will be seen to have worked.
+
+One function per trigger and question would hide what belongs together: a ``Finding`` holds all of one trigger's words.
+Figures come from the trigger, the mission's scorecard and the policy; none is made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mission_pipeline.brief import phrases as say
+from mission_pipeline.policy import Policy
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A trigger in words. ``aim`` can be measured by the next runs."""
+
+    headline: str
+    why: str
+    action: str
+    aim: str
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What the words of one trigger draw on. ``mission`` is empty for a trigger of the portfolio."""
+
+    trigger: Row
+    mission: Row
+    portfolio: Row
+    policy: Policy
+    task: Row
+
+    @property
+    def name(self) -> str:
+        return say.mission_words(self.trigger["mission_id"], self.mission.get("mission_name"))
+
+    @property
+    def place(self) -> str:
+        """Where to act: the task if one is known, with its mission; else the mission."""
+        if not self.task:
+            return self.name
+        return say.task_words(self.task["task_id"], self.task["task_name"])
+
+    @property
+    def kpi(self) -> str:
+        return say.capitalised(say.kpi_words(self.mission.get("kpi_name")))
+
+    def kpi_values(self, *columns: str) -> list[str]:
+        return say.kpi_values(self.mission.get("kpi_name"), *(self.mission.get(column) for column in columns))
+
+    @property
+    def worth(self) -> str:
+        return say.evidence_words(self.trigger["evidence"], self.trigger["supporting_runs"])
+
+
+def finding_of(trigger: Row, mission: Row | None, task: Row | None, portfolio: Row, policy: Policy) -> Finding:
+    """Return the words of a fired trigger.
+
+    Args:
+        trigger: its row of ``marts.mission_triggers``.
+        mission: its mission's scorecard with ``mission_name``; None for a trigger of the portfolio.
+        task: the task to act on, as a row of the friction table; None when none is known.
+        portfolio: the day's row of ``marts.portfolio_snapshots``.
+        policy: the policy as it holds for the mission.
+
+    """
+    case = _Case(trigger, mission or {}, portfolio, policy, task or {})
+    why, action, aim = _WORDS[trigger["trigger_name"]](case)
+    title = say.TRIGGER_TITLES[trigger["trigger_name"]]
+    headline = f"{title} in {case.name}" if mission else title
+    return Finding(headline, say.capitalised(why), say.capitalised(action), aim)
+
+
+Words = tuple[str, str, str]
+
+
+def _mission_trend_worsening(case: _Case) -> Words:
+    latest, previous, first = case.kpi_values("kpi_latest_value", "kpi_previous_value", "kpi_first_value")
+    return (
+        f"{case.kpi} moves the wrong way: {latest} now, {previous} in the run before, {first} in the first run "
+        f"({case.worth}).",
+        f"find what changed in {case.name} since the run before, starting with {case.place}, "
+        "and undo or repair it before the next run.",
+        f"{case.kpi} back at {previous} or better in the next run; it is {latest} now.",
+    )
+
+
+def _autonomy_regression(case: _Case) -> Words:
+    mission, limit = case.mission, case.policy.triggers.autonomy_regression.min_score
+    score = say.points(mission["autonomy_score"])
+    is_falling = mission["autonomy_trend"] == "worsening"
+    rising = ["escalations"] if mission["escalations_trend"] == "worsening" else []
+    if mission["approval_delay_trend"] == "worsening":
+        rising.append("waiting for approval")
+    trend = (
+        "depend on people more than before" if is_falling else "still depend on people, and that does not get better"
+    )
+    despite = ", although its main KPI improves" if mission["kpi_trend"] == "improving" else ""
+    causes = f" Rising, too: {say.listed(rising)}." if rising else ""
+    return (
+        f"its runs {trend}{despite}: the autonomy score (100 = no person had to step in) is {score}, with "
+        f"{say.counted(mission['mean_human_interventions'], 'human intervention')} and "
+        f"{say.counted(mission['mean_escalations'], 'escalation')} per run ({case.worth}).{causes} "
+        "It is not yet self-sustaining.",
+        f"reduce interventions and escalations in {case.place} within the next execution cycle; "
+        "re-scope it or add capacity to restore autonomy.",
+        f"an autonomy score of {say.number(limit)} or more for {case.name} (now {score}), and no longer falling.",
+    )
+
+
+def _target_gap_persisting(case: _Case) -> Words:
+    latest, target, gap = case.kpi_values("kpi_latest_value", "kpi_target_value", "kpi_gap_to_target")
+    limit = say.percent(case.policy.triggers.target_gap_persisting.gap_pct)
+    return (
+        f"{case.kpi} is {latest}, {gap} ({say.percent(case.mission['kpi_gap_to_target_pct'])}) short of the target of "
+        f"{target}, and it does not improve ({case.worth}).",
+        f"decide how {case.name} is to close the gap, starting with {case.place}, or set a target that can be reached.",
+        f"{case.kpi} within {limit} of the target of {target}; it is {latest} now.",
+    )
+
+
+def _kpi_plateau(case: _Case) -> Words:
+    latest, target = case.kpi_values("kpi_latest_value", "kpi_target_value")
+    within = say.number(case.policy.triggers.kpi_plateau.within_pct)
+    return (
+        f"{case.kpi} has stood at about {latest} for {say.counted(case.trigger['supporting_runs'], 'run')} "
+        f"(all within {within} % of each other), and the target of {target} is not met.",
+        f"change how {case.name} works, starting with {case.place}: more of the same no longer helps.",
+        f"{case.kpi} better than {latest} by more than {within} % in the next run.",
+    )
+
+
+def _approval_delay_persisting(case: _Case) -> Words:
+    limit = say.minutes(case.policy.triggers.approval_delay_persisting.min_delay_minutes)
+    observed = say.minutes(case.trigger["observed_value"])
+    return (
+        f"its runs wait {observed} each for approval (limit {limit}), and that does not get better ({case.worth}).",
+        f"shorten the approval of {case.place}: name a deputy who may approve, or approve less of it.",
+        f"less than {limit} of waiting for approval per run; it is {observed} now.",
+    )
+
+
+def _escalation_burden_rising(case: _Case) -> Words:
+    mean, average = say.counted(case.mission["mean_escalations"], "escalation"), case.mission["mean_escalations"]
+    return (
+        f"more and more of its work is passed up to people: {mean} per run on average, and rising ({case.worth}).",
+        f"find out why {case.place} is escalated, and let the agent decide those cases by a rule.",
+        f"fewer escalations in the next run than the average of {say.number(average)}.",
+    )
+
+
+def _risk_cluster_forming(case: _Case) -> Words:
+    limit = say.share(case.policy.triggers.risk_cluster_forming.flagged_share)
+    flagged = say.share(case.mission["risk_flagged_share"])
+    return (
+        f"{flagged} of its runs were flagged as risky (a cluster from {limit} on; "
+        f"{say.evidence_words(case.trigger['evidence'], case.trigger['supporting_runs'], is_trend=False)}).",
+        f"look at the flagged runs of {case.name} together, starting with {case.place}, and remove what they share.",
+        f"less than {limit} of the runs of {case.name} flagged; it is {flagged} now.",
+    )
+
+
+def _stability_dropping(case: _Case) -> Words:
+    duration, kpi = case.mission["duration_residual_share"], case.mission["kpi_residual_share"]
+    limit = say.share(case.policy.health.stability_points.variable_up_to_share)
+    return (
+        f"its runs cannot be planned with: around their trend, durations vary by {say.share(duration)} and the main "
+        f"KPI by {say.share(kpi)} of the mean ({case.worth}).",
+        f"find what differs from run to run in {case.name}, starting with {case.place}, and even it out.",
+        f"both varying by at most {limit} of the mean.",
+    )
+
+
+def _repeated_bottleneck(case: _Case) -> Words:
+    task, name = case.task, case.place
+    if not task:
+        return (
+            f"one task holds {case.name} up again and again.",
+            f"give the slowest task of {case.name} more capacity.",
+            "no run over the plan.",
+        )
+    status, driver = say.BOTTLENECK_WORDS[task["bottleneck_status"]], task["bottleneck_driver"]
+    estimate = task["estimated_minutes"]
+    action = {
+        "approval_delay": f"shorten the approval of {name}: name a deputy who may approve, or approve less of it.",
+        "risk": f"remove the cause of the risks reported at {name}.",
+    }.get(driver, f"re-scope {name} or give it more capacity, or plan it with the time that it takes.")
+    limit = case.policy.friction.delay_hit_minutes
+    aim = (
+        f"{name} waits less than {say.minutes(limit)} for a person; it waits "
+        f"{say.minutes(task['mean_human_delay_minutes'])} on average now."
+        if driver == "approval_delay" or estimate is None
+        else f"{name} within its plan of {say.minutes(estimate)}; it takes "
+        f"{say.minutes(task['mean_actual_minutes'])} on average now."
+    )
+    return (
+        f"{name} is a {status} bottleneck ({say.DRIVER_WORDS[driver]}): "
+        f"{say.counted(task['friction_minutes'], 'minute')} over plan or waiting per run, "
+        f"in {say.number(task['recent_hits'])} of its latest runs more than tolerated.",
+        action,
+        aim,
+    )
+
+
+def _secondary_kpi_missed(case: _Case) -> Words:
+    name = case.trigger["kpi_name"]
+    observed, limit = say.kpi_values(name, case.trigger["observed_value"], case.trigger["threshold"])
+    words = say.capitalised(say.kpi_words(name))
+    return (
+        f"{words} was {observed} in the latest run; its limit is {limit}.",
+        f"bring {say.kpi_words(name)} back within its limit, starting with {case.place}.",
+        f"{words} within the limit of {limit} in the next run; it is {observed} now.",
+    )
+
+
+def _outcomes_dropping(case: _Case) -> Words:
+    mission, limit = case.mission, say.share(case.policy.triggers.outcomes_dropping.min_completed_share)
+    done = f"{say.number(mission['completed_runs'])} of {say.counted(mission['finished_runs'], 'finished run')}"
+    return (
+        f"{done} completed, {say.number(mission['failed_runs'])} failed (limit {limit} completed; {case.worth}).",
+        f"find why runs of {case.name} fail, starting with {case.place}, before running it more often.",
+        f"at least {limit} of the finished runs of {case.name} completed.",
+    )
+
+
+def _missions_at_risk(case: _Case) -> Words:
+    limit = case.policy.triggers.portfolio_missions_at_risk.min_missions
+    count = say.counted(case.portfolio["missions_at_risk"], "mission")
+    return (
+        f"{count} are at risk: they need attention or have a finding of high severity.",
+        "take the missions below in the order given; do not start new ones before.",
+        f"fewer than {say.counted(limit, 'mission')} at risk.",
+    )
+
+
+def _escalations_24h(case: _Case) -> Words:
+    limit = case.policy.triggers.portfolio_escalations_24h.min_escalations
+    count = say.counted(case.portfolio["escalations_last_24h"], "escalation")
+    return (
+        f"{count} on this one day (limit {limit}).",
+        "have one person go through the day's escalations together and remove what they share.",
+        f"fewer than {say.counted(limit, 'escalation')} a day.",
+    )
+
+
+def _open_risk_events(case: _Case) -> Words:
+    limit = case.policy.triggers.portfolio_open_risk_events.min_events
+    count = say.counted(case.portfolio["open_risk_events"], "reported risk event")
+    return (
+        f"{count} still open (limit {limit}).",
+        "give every open risk event an owner and a day, and close those that are settled.",
+        f"fewer than {say.counted(limit, 'event')} open.",
+    )
+
+
+_WORDS: dict[str, Callable[[_Case], Words]] = {
+    "MISSION_TREND_WORSENING": _mission_trend_worsening,
+    "AUTONOMY_REGRESSION": _autonomy_regression,
+    "TARGET_GAP_PERSISTING": _target_gap_persisting,
+    "KPI_PLATEAU": _kpi_plateau,
+    "APPROVAL_DELAY_PERSISTING": _approval_delay_persisting,
+    "ESCALATION_BURDEN_RISING": _escalation_burden_rising,
+    "RISK_CLUSTER_FORMING": _risk_cluster_forming,
+    "STABILITY_DROPPING": _stability_dropping,
+    "REPEATED_BOTTLENECK": _repeated_bottleneck,
+    "SECONDARY_KPI_MISSED": _secondary_kpi_missed,
+    "OUTCOMES_DROPPING": _outcomes_dropping,
+    "PORTFOLIO_MISSIONS_AT_RISK": _missions_at_risk,
+    "PORTFOLIO_ESCALATIONS_24H": _escalations_24h,
+    "PORTFOLIO_OPEN_RISK_EVENTS": _open_risk_events,
+}
