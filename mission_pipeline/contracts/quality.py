@@ -115,7 +115,7 @@ class Reconciliation(TableContract):
     field: str = column("Figure.")
     reported_value: str = column("As reported.")
     computed_value: str = column("From the telemetry; NULL when not computable.", nullable=True)
-    difference: float = column("reported - computed; NULL for text or when not computable.", nullable=True)
+    difference: float = column("reported - computed; NULL for text or when not computable.", unit="figure's own", nullable=True)
     verdict: str = column("agrees (within half of the last decimal reported), differs, not_computable.", isin=list(VERDICTS))
 
     class Config:

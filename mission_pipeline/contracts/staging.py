@@ -85,8 +85,8 @@ class MissionKpis(TableContract):
         "Which way is better; `unknown` for a target without a baseline or equal to it.", isin=list(DIRECTIONS)
     )
     is_primary: bool = column("Whether this is the KPI by which the mission is judged.")
-    baseline_value: float = column("Value before the mission, in the KPI's unit; NULL when none.", nullable=True)
-    target_value: float = column("Target, floor or ceiling, in the KPI's unit; NULL when only a baseline is given.", nullable=True)
+    baseline_value: float = column("Value before the mission; NULL when none.", unit="KPI's own", nullable=True)
+    target_value: float = column("Target, floor or ceiling; NULL when only a baseline is given.", unit="KPI's own", nullable=True)
 
     class Config:
         """Place and key."""
@@ -123,7 +123,7 @@ class RunKpis(TableContract):
     run_id: str = column("Run.", source="mission_runs")
     mission_id: str = column("Mission that was run.")
     kpi_name: str = column("KPI, as the run names it.")
-    kpi_value: float = column("Observed value, in the KPI's unit.")
+    kpi_value: float = column("Observed value.", unit="KPI's own")
     is_specified: bool = column("Whether the mission is held to this KPI; if not it has no row in the marts.")
 
     class Config:
