@@ -10,16 +10,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pandera.errors
-import polars as pl
 
-from mission_pipeline.contracts.base import TableContract
-from mission_pipeline.contracts.catalog import ALL_CONTRACTS
 from mission_pipeline.errors import ContractBroken, WarehouseFault
 from mission_pipeline.settings import SQL_FOLDER
+
+if TYPE_CHECKING:  # Polars and Pandera take half a second to load, which showing a published brief must not wait for
+    import polars as pl
+
+    from mission_pipeline.contracts.base import TableContract
 
 PUBLISHED_SCHEMAS = ("staging", "marts", "quality")
 BATCH_ROWS = 500_000
@@ -83,6 +84,8 @@ class Build:
 
     def batches(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[pl.DataFrame]:
         """Yield a query's rows as eager frames of at most ``BATCH_ROWS`` rows."""
+        import polars as pl
+
         chosen = _used(sql, parameters)
         relation = self.connection.sql(sql, params=chosen) if chosen else self.connection.sql(sql)
         for batch in relation.to_arrow_reader(BATCH_ROWS):
@@ -188,6 +191,8 @@ def check_contract(build: Build, contract: type[TableContract], table: str | Non
         ContractBroken: names the table, the column, the rule and up to five values.
 
     """
+    import pandera.errors
+
     place = table or contract.qualified_name()
     schema = copy.copy(contract.to_schema())  # a copy: the key is checked here over all rows, not batch by batch
     key = list(contract.key())
@@ -215,6 +220,8 @@ def check_contract(build: Build, contract: type[TableContract], table: str | Non
 
 
 def _polars_types(contract: type[TableContract]) -> Sequence[tuple[str, Any]]:
+    import polars as pl
+
     return [(name, dtype) for name, dtype in contract.polars_schema().items() if dtype != pl.List]
 
 
@@ -329,12 +336,18 @@ class Warehouse:
         """Open the published file for reading. Nobody writes it in place, so this blocks no refresh.
 
         Raises:
-            WarehouseFault: nothing was published yet.
+            WarehouseFault: nothing was published yet, or the file is damaged.
 
         """
         if not self.published_file.is_file():
             raise WarehouseFault(f"There is no warehouse at {self.published_file} yet. Run `mission refresh` first.")
-        connection = duckdb.connect(str(self.published_file), read_only=True)
+        try:
+            connection = duckdb.connect(str(self.published_file), read_only=True)
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise WarehouseFault(
+                f"{self.published_file} cannot be read ({reason}). Run `mission refresh` to publish it again."
+            ) from error
         try:
             connection.execute("set TimeZone = 'UTC'")
             yield connection
@@ -351,6 +364,8 @@ class Warehouse:
             views: qualified name → query, for views that go along.
 
         """
+        from mission_pipeline.contracts.catalog import ALL_CONTRACTS
+
         staged = self.build_folder / "publishing.duckdb"
         for leftover in (staged, staged.with_name(staged.name + ".wal")):
             leftover.unlink(missing_ok=True)

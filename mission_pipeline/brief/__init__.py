@@ -1,1 +1,1 @@
-"""The brief: from what was judged to what an executive reads. Ranks and phrases; computes no figure and judges nothing."""
+"""The brief: from what was judged to what an executive reads. Ranks and phrases; computes and judges nothing."""

@@ -48,6 +48,10 @@ PORTFOLIO_FIGURES = (
     "human_interventions_last_24h", "open_risk_events",
 )  # fmt: skip
 
+TRIGGER_FIGURES = (
+    "severity", "evidence", "supporting_runs", "observed_value", "threshold", "gap_to_target_pct", "task_id", "kpi_name",
+)  # fmt: skip
+
 _SCORECARD_SQL = "select $column from marts.mission_scorecards where as_of_date = $as_of and mission_id = $mission_id"
 _PORTFOLIO_SQL = "select $column from marts.portfolio_snapshots where snapshot_date = $as_of"
 _DRIVER_SQL = "select $column from marts.mission_triggers where as_of_date = $as_of and trigger_rank = 1"
@@ -270,7 +274,7 @@ class _Composer:
                 text = "Check why no newer telemetry has arrived; until then take nothing here for the present state."
                 return {"text": text, "owner": None, "aim": "a run that ended within the last days"}
             return {"text": "Keep the course; nothing calls for a change.", "owner": None, "aim": None}
-        part, score = self._weakest_part(weak)
+        part, _ = self._weakest_part(weak)
         needed = self.policy.for_mission(weak["mission_id"]).health.on_track_from
         return {
             "text": f"Work on {part} in {self._name(weak)}: it is what holds its health down most.",
@@ -293,7 +297,8 @@ class _Composer:
                 )
             if self.driver is None:
                 return "The missions are on track, and nothing calls for action."
-            return f"The missions are on track; {self.findings[0].headline[:1].lower()}{self.findings[0].headline[1:]} is the one thing to keep an eye on."
+            concern = self.findings[0].headline
+            return f"The missions are on track; what to keep an eye on: {concern[:1].lower()}{concern[1:]}."
         if improving and not worsening:
             opening = "Progress is real, but not enough for ON_TRACK"
         elif improving:
@@ -391,19 +396,7 @@ class _Composer:
         return {
             "trigger": trigger["trigger_name"],
             "mission_id": trigger["mission_id"],
-            **{
-                name: trigger[name]
-                for name in (
-                    "severity",
-                    "evidence",
-                    "supporting_runs",
-                    "observed_value",
-                    "threshold",
-                    "gap_to_target_pct",
-                    "task_id",
-                    "kpi_name",
-                )  # fmt: skip
-            },
+            **{name: trigger[name] for name in TRIGGER_FIGURES},
         }
 
     def _what_to_fix(self) -> list[dict[str, Any]]:

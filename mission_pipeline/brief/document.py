@@ -74,7 +74,7 @@ def document_of(brief: Brief) -> Document:
 
 
 def first_screen(brief: Brief) -> tuple[Entry, ...]:
-    """Return what an executive reads first: one status, driver, trend, friction, action, confidence, and what it means."""
+    """Return what an executive reads first: one status, driver, trend, friction, action, and how sure it is."""
     driver, action, confidence = brief["primary_driver"], brief["recommended_action"], brief["confidence"]
     friction, trend = brief["friction_signal"], brief["trend_insight"]
     reasons = tuple(say.capitalised(reason) for reason in confidence["reasons"])
@@ -337,11 +337,10 @@ def _risks(brief: Brief) -> Section:
     )
     if not detected and not reported:
         return Section("Risks detected and reported", ("The rules detect no risk, and nobody reported one.",))
+    matched, only_here = len(reported) - len(unmatched), len(unreported)
     lead += (
-        f"{say.counted(len(reported) - len(unmatched), 'reported event')} "
-        f"{'is' if len(reported) - len(unmatched) == 1 else 'are'} also detected, {say.number(len(unmatched))} "
-        f"{'is' if len(unmatched) == 1 else 'are'} not; "
-        f"{say.counted(len(unreported), 'detected risk')} {'was' if len(unreported) == 1 else 'were'} reported by nobody."
+        f"{say.counted(matched, 'reported event')} {_is(matched)} also detected, {say.number(len(unmatched))} "
+        f"{_is(len(unmatched))} not; {say.counted(only_here, 'detected risk')} {_was(only_here)} reported by nobody."
     )
     rows = tuple(
         _cells(
@@ -370,6 +369,14 @@ def _risks(brief: Brief) -> Section:
         table=Table(columns, frozenset(), rows) if rows else None,
         notes=_more(len(detected), SHOWN_ROWS, "detected risk"),
     )
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
 def _observed(signal: Mapping[str, Any]) -> str:
@@ -428,15 +435,15 @@ def _data_quality(brief: Brief) -> Section:
     quality = brief["data_quality"]
     lead = [
         f"{say.counted(quality['rows_in'], 'record')} arrived, {say.number(quality['rows_valid'])} "
-        f"{'is' if quality['rows_valid'] == 1 else 'are'} valid, {say.number(quality['rows_rejected'])} "
-        f"{'was' if quality['rows_rejected'] == 1 else 'were'} rejected."
+        f"{_is(quality['rows_valid'])} valid, {say.number(quality['rows_rejected'])} "
+        f"{_was(quality['rows_rejected'])} rejected."
     ]
     if quality["rows_replaced"]:
         lead.append(f"{say.counted(quality['rows_replaced'], 'record')} gave way to a later version of the same thing.")
     if quality["rows_retained"]:
         lead.append(
             f"{say.counted(quality['rows_retained'], 'record')} vanished from the files and "
-            f"{'is' if quality['rows_retained'] == 1 else 'are'} kept from earlier refreshes."
+            f"{_is(quality['rows_retained'])} kept from earlier refreshes."
         )
     items = [
         Entry(
@@ -474,7 +481,8 @@ def _data_quality(brief: Brief) -> Section:
 
 
 def _data_set(row: Mapping[str, Any]) -> str:
-    return say.DATA_SET_WORDS.get(row["data_set"], row["data_set"])
+    name: str = row["data_set"]
+    return say.DATA_SET_WORDS.get(name, name)
 
 
 def _path(brief: Brief) -> Section:

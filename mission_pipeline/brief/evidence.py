@@ -67,7 +67,7 @@ def is_same(claimed: Any, found: Any) -> bool:
     """Whether a query's result still is what the brief says, but for the rounding of the JSON."""
     found = stored(found)
     if isinstance(claimed, (int, float)) and isinstance(found, (int, float)):
-        return abs(claimed - found) <= _TOLERANCE
+        return bool(abs(claimed - found) <= _TOLERANCE)
     return bool(claimed == found)
 
 

@@ -144,7 +144,8 @@ def _section(section: Section, width: int) -> Iterable[RenderableType]:
     if section.table is not None:
         yield Text("")
         yield _grid(section.table, width)
-        yield Text("")
+        if section.notes:
+            yield Text("")
     for note in section.notes:
         yield _text(note, "dim")
     yield Text("")
