@@ -49,7 +49,8 @@ PORTFOLIO_FIGURES = (
 )  # fmt: skip
 
 TRIGGER_FIGURES = (
-    "severity", "evidence", "supporting_runs", "observed_value", "threshold", "gap_to_target_pct", "task_id", "kpi_name",
+    "severity", "evidence", "supporting_runs", "observed_value", "threshold", "gap_to_target_pct", "task_id",
+    "kpi_name",
 )  # fmt: skip
 
 _SCORECARD_SQL = "select $column from marts.mission_scorecards where as_of_date = $as_of and mission_id = $mission_id"
