@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "settings": {"errors"},
     "orchestration": FOUNDATIONS | STAGES,
     "dictionary": FOUNDATIONS | {"derive"},
+    "__main__": {"cli"},
     "cli": FOUNDATIONS | {"brief", "orchestration", "ingest", "validate"},
 }
 
