@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BufferedIOBase, BufferedReader
+from io import BufferedIOBase
 from typing import cast
 
 from mission_pipeline.errors import InputFault
@@ -25,18 +26,6 @@ class Fingerprint:
     size_bytes: int
 
 
-@dataclass(frozen=True)
-class Outline:
-    """What DuckDB does not tell: the last byte that is no white space (empty for none), and the line it stands in.
-
-    DuckDB takes an array that was cut short right after a comma for whole, passes over blank lines without counting
-    them, and does not check the sum of a gzip file.
-    """
-
-    last_byte: bytes
-    last_line: int
-
-
 def fingerprint(file: RawFile) -> Fingerprint:
     """Return the hash and size of a file as stored.
 
@@ -52,22 +41,44 @@ def fingerprint(file: RawFile) -> Fingerprint:
     return Fingerprint(digest.hexdigest(), size)
 
 
-def outline(file: RawFile) -> Outline:
-    """Return the outline of a file's content, which is read through once; compressed content is checked by it.
+def last_byte(file: RawFile) -> bytes:
+    """Return the last byte of a file's content that is no white space, empty for none.
 
     Raises:
-        InputFault: it cannot be read, or is not a whole gzip file.
+        InputFault: it cannot be read, or is not a whole gzip file (which DuckDB would not always notice).
 
     """
-    last_byte, last_line, newlines = b"", 0, 0
+    if file.is_gzipped:
+        found = b""
+        with opened(file) as handle:
+            for chunk in _chunks(file, handle):
+                found = chunk.rstrip(_WHITESPACE)[-1:] or found
+        return found
+    with opened(file) as handle:
+        place = handle.seek(0, os.SEEK_END)
+        while place > 0:
+            size = min(_CHUNK_BYTES, place)
+            place -= size
+            handle.seek(place)
+            if found := read_on(file, handle, size).rstrip(_WHITESPACE)[-1:]:
+                return found
+    return b""
+
+
+def last_line(file: RawFile) -> int:
+    """Return the number of the last line that is not blank, 0 for none.
+
+    Raises:
+        InputFault: it cannot be read, or is not a whole gzip file (which DuckDB would not always notice).
+
+    """
+    newlines, found = 0, 0
     with opened(file) as handle:
         for chunk in _chunks(file, handle):
-            content = chunk.rstrip(_WHITESPACE)
-            if content:
-                last_byte = content[-1:]
-                last_line = newlines + content.count(b"\n") + 1
+            if content := chunk.rstrip(_WHITESPACE):
+                found = newlines + content.count(b"\n") + 1
             newlines += chunk.count(b"\n")
-    return Outline(last_byte, last_line)
+    return found
 
 
 def whole_content(file: RawFile) -> bytes:
@@ -90,8 +101,10 @@ def opened(file: RawFile, *, as_stored: bool = False) -> BufferedIOBase:
     """
     try:
         if file.is_gzipped and not as_stored:
+            if file.path.stat().st_size == 0:
+                raise InputFault(f"{file.name} is empty, which no gzip file is. Copy it again, or remove it.")
             return cast("BufferedIOBase", gzip.open(file.path, "rb"))
-        return cast("BufferedReader", file.path.open("rb"))
+        return file.path.open("rb")
     except OSError as error:
         raise _unreadable(file, error) from error
 

@@ -166,6 +166,6 @@ class _Search:
             raise InputFault(f"{path} is a link that leads nowhere. Mend or remove it.") from error
         if not resolved.is_relative_to(self._root):
             raise InputFault(
-                f"{path} is a link that leaves the raw-data folder, to {resolved}. Copy the file into the folder instead."
+                f"{path} is a link that leaves the raw-data folder, to {resolved}. Put the file itself there instead."
             )
         return resolved

@@ -14,7 +14,7 @@ from mission_pipeline.contracts.quality import LoadedFiles
 from mission_pipeline.ingest import statements
 from mission_pipeline.ingest.content import Fingerprint, fingerprint
 from mission_pipeline.ingest.find import FoundFiles, RawFile, find_raw_files
-from mission_pipeline.ingest.read import RefusedByDuckdb, files_refused_by_duckdb, source_of
+from mission_pipeline.ingest.read import RefusedByDuckdb, files_refused_by_duckdb, forget_staged_records, stage_records
 from mission_pipeline.warehouse import Build
 
 
@@ -117,6 +117,7 @@ def _land(build: Build, plan: _Plan, refused: frozenset[RawFile]) -> LandingRepo
         if lines and not any(line["rows"] for line in lines):
             report.notes.append(f"{data_set.name} holds no records.")
         ledger += lines
+    forget_staged_records(build)
     build.replace_table(LoadedFiles, frame=pl.DataFrame(ledger, schema=LoadedFiles.polars_schema()))
     return report
 
@@ -140,17 +141,12 @@ def _keep_file(build: Build, file: RawFile, known: dict[str, Any]) -> dict[str, 
 
 def _land_file(build: Build, file: RawFile, load_number: int, refused: frozenset[RawFile]) -> int:
     """Read one file into its raw table and return its number of records."""
-    parameters = {"file": file.name, "file_order": file.order, "load_number": load_number}
-    with source_of(build, file, is_refused=file in refused) as source:
-        rows = int(
-            build.scalar(statements.insert_records(file.data_set, source.sql), {**source.parameters, **parameters})
-        )
-    if source.expected_records in (None, rows):
-        return rows
-    # Blank lines between records: DuckDB passes over them, and its row is not the line.
-    build.execute(statements.delete_landed(file.data_set), parameters)
-    with source_of(build, file, is_refused=True) as source:
-        return int(build.scalar(statements.insert_records(file.data_set, source.sql), parameters))
+    rows = stage_records(build, file, is_refused=file in refused)
+    build.execute(
+        statements.insert_records(file.data_set),
+        {"file": file.name, "file_order": file.order, "load_number": load_number},
+    )
+    return rows
 
 
 def _ledger_line(plan: _Plan, file: RawFile, rows: int) -> dict[str, Any]:

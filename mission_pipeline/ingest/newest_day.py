@@ -8,8 +8,8 @@ from pathlib import Path
 from mission_pipeline.contracts.inputs import MISSION_RUNS
 from mission_pipeline.ingest import statements
 from mission_pipeline.ingest.find import find_raw_files
-from mission_pipeline.ingest.read import RefusedByDuckdb, source_of
-from mission_pipeline.warehouse import Build, build_in_memory
+from mission_pipeline.ingest.read import RefusedByDuckdb, stage_records
+from mission_pipeline.warehouse import build_in_memory
 
 MAX_AHEAD = timedelta(days=1)
 """A time further ahead of the refresh's clock is a fault of the record."""
@@ -30,15 +30,9 @@ def newest_run_day(raw_data: Path, now: datetime) -> date | None:
     with build_in_memory() as build:
         for file in find_raw_files(raw_data, (MISSION_RUNS,)).files:
             try:
-                with source_of(build, file, is_refused=False) as source:
-                    newest = _newest_in(build, source.sql, {**source.parameters, "latest": now + MAX_AHEAD})
+                stage_records(build, file)
             except RefusedByDuckdb:
-                with source_of(build, file, is_refused=True) as source:
-                    newest = _newest_in(build, source.sql, {"latest": now + MAX_AHEAD})
-            days += [newest] if newest is not None else []
+                stage_records(build, file, is_refused=True)
+            newest = build.scalar(statements.newest_run_day(), {"latest": now + MAX_AHEAD})
+            days += [] if newest is None else [newest]
     return max(days, default=None)
-
-
-def _newest_in(build: Build, source: str, parameters: dict[str, object]) -> date | None:
-    newest: date | None = build.scalar(statements.newest_run_day(source), parameters)
-    return newest

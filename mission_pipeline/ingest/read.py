@@ -1,16 +1,14 @@
-"""Opens one raw file as a source of records for SQL, through DuckDB's own reader where that will do."""
+"""Puts the records of one raw file into a temporary table, through DuckDB's own reader where that will do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
 from typing import Any
 
 import duckdb
 
 from mission_pipeline.ingest import statements
-from mission_pipeline.ingest.content import outline
+from mission_pipeline.ingest.content import last_byte, last_line
 from mission_pipeline.ingest.find import RawFile
 from mission_pipeline.ingest.tolerant import read_tolerantly
 from mission_pipeline.warehouse import Build
@@ -23,21 +21,8 @@ class RefusedByDuckdb(Exception):
     """DuckDB's reader does not take this file as it is; the tolerant one may, or says what is wrong."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """A query of records (row, json, arrived) and the values that it binds.
-
-    ``expected_records``: how many there must be for ``row`` to be the line; None where that needs no check.
-    """
-
-    sql: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-    expected_records: int | None = None
-
-
-@contextmanager
-def source_of(build: Build, file: RawFile, *, is_refused: bool) -> Iterator[Source]:
-    """Give a file's records to one statement.
+def stage_records(build: Build, file: RawFile, *, is_refused: bool = False) -> int:
+    """Put a file's records into ``ingest_records`` and return their number.
 
     Args:
         build: the open build file.
@@ -49,33 +34,43 @@ def source_of(build: Build, file: RawFile, *, is_refused: bool) -> Iterator[Sour
         InputFault: the file cannot be used at all.
 
     """
-    found = outline(file)
-    is_closed = file.has_lines or found.last_byte == b"]"
-    if is_refused or not is_closed:
-        read_tolerantly(build, file)
-        yield Source(statements.TOLERANT_SOURCE)
-        return
-    try:
-        yield replace(_fast_source(file), expected_records=found.last_line if file.has_lines else None)
-    except _DUCKDB_REFUSALS as error:
-        raise RefusedByDuckdb(file.name) from error
+    # DuckDB takes an array that was cut short right after a comma for whole.
+    is_closed = file.has_lines or last_byte(file) == b"]"
+    if is_closed and not is_refused:
+        try:
+            build.execute(statements.stage_with_duckdb(has_lines=file.has_lines), _where(file))
+        except _DUCKDB_REFUSALS as error:
+            raise RefusedByDuckdb(file.name) from error
+        records = _staged(build)
+        # DuckDB passes over blank lines; with one between records, the row would not be the line.
+        if not file.has_lines or records == last_line(file):
+            return records
+    read_tolerantly(build, file)
+    return _staged(build)
 
 
 def files_refused_by_duckdb(build: Build, files: Iterable[RawFile]) -> frozenset[RawFile]:
     """Return the files that DuckDB's reader does not take; costs one parse of each."""
     refused = set()
     for file in files:
-        source = _fast_source(file)
         try:
-            build.scalar(statements.count_records(source.sql), source.parameters)
+            build.scalar(statements.parse_with_duckdb(has_lines=file.has_lines), _where(file))
         except _DUCKDB_REFUSALS:
             refused.add(file)
     return frozenset(refused)
 
 
-def _fast_source(file: RawFile) -> Source:
-    sql = statements.LINES_SOURCE if file.has_lines else statements.ARRAY_SOURCE
-    return Source(sql, {"path": _as_pattern(str(file.path)), "compression": "gzip" if file.is_gzipped else "none"})
+def forget_staged_records(build: Build) -> None:
+    """Free what the last file's records take up."""
+    build.execute(f"drop table if exists {statements.STAGED_RECORDS}")
+
+
+def _staged(build: Build) -> int:
+    return int(build.scalar(statements.count_staged()))
+
+
+def _where(file: RawFile) -> dict[str, Any]:
+    return {"path": _as_pattern(str(file.path)), "compression": "gzip" if file.is_gzipped else "none"}
 
 
 def _as_pattern(path: str) -> str:

@@ -13,8 +13,11 @@ JSON_CONTAINERS = {"tasks": "ARRAY", "kpis": "OBJECT"}
 """What a field of type ``json`` must be; its inside is validated later."""
 WHOLE_RECORD = "(record)"
 """Stands in ``misfits`` when there is no object to take fields from."""
-RECORDS_READ_BY_PYTHON = "ingest_records"
-"""Temporary table of the tolerant reader: row, text (readable by DuckDB), arrived (where that differs)."""
+STAGED_RECORDS = "ingest_records"
+"""Temporary table of one file's records.
+
+``row``; ``json``, NULL for a broken line; ``arrived``: the record's text where it is not that of ``json``.
+"""
 
 _INTEGERS = "('UBIGINT', 'BIGINT')"
 _NUMBERS = "('UBIGINT', 'BIGINT', 'DOUBLE')"
@@ -23,16 +26,45 @@ _NUMBER_IN_QUOTES = r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"
 _INTEGER_IN_QUOTES = "[-+]?[0-9]+"
 _FIRST_TIME, _LAST_TIME = "0001-01-01", "9999-12-31"
 
-ARRAY_SOURCE = """
-    select row_number() over () as row, json, cast(null as varchar) as arrived
-    from read_json_objects($path, format = 'array', compression = $compression)"""
-LINES_SOURCE = """
-    select row_number() over () as row, json, cast(null as varchar) as arrived
-    from read_json_objects($path, format = 'newline_delimited', compression = $compression)"""
-TOLERANT_SOURCE = f"""
-    select row, try_cast(text as json) as json, case when arrived is not null or try_cast(text as json) is null
-        then coalesce(arrived, text) end as arrived
-    from {RECORDS_READ_BY_PYTHON}"""
+_FORMATS = {False: "array", True: "newline_delimited"}
+
+
+def stage_with_duckdb(*, has_lines: bool) -> str:
+    """Return the statement that reads a file into the temporary table; binds $path, $compression.
+
+    The detour pays: DuckDB reads a file with one core, and a table with all.
+    """
+    return (
+        f"create or replace temporary table {STAGED_RECORDS} as "
+        "select row_number() over () as row, json, cast(null as varchar) as arrived "
+        f"from read_json_objects($path, format = '{_FORMATS[has_lines]}', compression = $compression)"
+    )
+
+
+def parse_with_duckdb(*, has_lines: bool) -> str:
+    """Return a query that reads a file through; binds $path, $compression."""
+    return (
+        "select count(json_type(json)) "
+        f"from read_json_objects($path, format = '{_FORMATS[has_lines]}', compression = $compression)"
+    )
+
+
+def create_staged() -> str:
+    """Return the statement that makes the temporary table, empty."""
+    return f"create or replace temporary table {STAGED_RECORDS} (row bigint, json json, arrived varchar)"
+
+
+def stage_batch(batch: str) -> str:
+    """Return the statement that adds a batch of the tolerant reader: row, text, and arrived where it differs."""
+    return (
+        f"insert into {STAGED_RECORDS} select row, try_cast(text as json), "
+        f"case when try_cast(text as json) is null then coalesce(arrived, text) else arrived end from {batch}"
+    )
+
+
+def count_staged() -> str:
+    """Return a query of the number of records staged."""
+    return f"select count(*) from {STAGED_RECORDS}"
 
 
 def create_raw_table(data_set: InputDataSet) -> str:
@@ -45,17 +77,17 @@ def create_raw_table(data_set: InputDataSet) -> str:
     )
 
 
-def insert_records(data_set: InputDataSet, source: str) -> str:
-    """Return the statement that lands one file; binds $file, $file_order, $load_number and what the source binds."""
+def insert_records(data_set: InputDataSet) -> str:
+    """Return the statement that lands the staged records; binds $file, $file_order, $load_number."""
     return (
         f"insert into {data_set.raw_table} select $file, $file_order, row, $load_number, true, "
         f"{', '.join(field.name for field in data_set.fields)}, extra_fields, record, misfits, conversions "
-        f"from ({typed_records(data_set, source)})"
+        f"from ({typed_records(data_set)})"
     )
 
 
-def typed_records(data_set: InputDataSet, source: str) -> str:
-    """Return a query of a source's records: row, the typed fields, extra_fields, record, misfits, conversions."""
+def typed_records(data_set: InputDataSet) -> str:
+    """Return a query of the staged records: row, the typed fields, extra_fields, record, misfits, conversions."""
     fields = data_set.fields
     types = ", ".join(f'"{field.name}": "{_transform_type(field.type)}"' for field in fields)
     paths = ", ".join(["'$'", *(f"'$.{field.name}'" for field in fields)])
@@ -72,13 +104,12 @@ def typed_records(data_set: InputDataSet, source: str) -> str:
             f"case when {field.name} is not null and {_is_converted(field, found)} then '{field.name}' end"
         )
     return f"""
-with source as ({source}),
-parsed as (
+with parsed as (
     select row, json, arrived,
         json_transform(json, '{{{types}}}') as fast,
         json_type(json, [{paths}]) as found,
         len(json_keys(json)) as fields
-    from source
+    from {STAGED_RECORDS}
 ),
 sorted as (
     select row, json, arrived, fast, found, coalesce({" and ".join(is_regular)}, false) as is_regular from parsed
@@ -158,10 +189,11 @@ def _irregular_value(field: InputField, found: str) -> str:
                 f"regexp_full_match({text}, '{_NUMBER_IN_QUOTES}'))) and isfinite({number}) then {number} end"
             )
         case "count":
+            is_quoted_number = f"{found} = 'VARCHAR' and regexp_full_match({text}, '{_NUMBER_IN_QUOTES}')"
             return (
                 f"case when {found} in {_INTEGERS} or ({found} = 'VARCHAR' and "
                 f"regexp_full_match({text}, '{_INTEGER_IN_QUOTES}')) then try_cast({text} as bigint) "
-                f"when ({found} = 'DOUBLE' or ({found} = 'VARCHAR' and regexp_full_match({text}, '{_NUMBER_IN_QUOTES}'))) "
+                f"when ({found} = 'DOUBLE' or ({is_quoted_number})) "
                 f"and isfinite({number}) and trunc({number}) = {number} and abs({number}) <= {_MAX_EXACT_INTEGER} "
                 f"then try_cast({number} as bigint) end"
             )
@@ -183,9 +215,10 @@ def _irregular_value(field: InputField, found: str) -> str:
             )
         case "ids":
             elements = f"json_extract_string(json, '$.{field.name}[*]')"
+            are_sound = _has_only_sound_characters(f"array_to_string({elements}, '')")
             return (
                 f"case when {found} = 'ARRAY' and list_has_all(['VARCHAR', 'UBIGINT', 'BIGINT', 'DOUBLE'], "
-                f"json_type(json, '$.{field.name}[*]')) and {_has_only_sound_characters(f'cast({elements} as varchar)')} "
+                f"json_type(json, '$.{field.name}[*]')) and {are_sound} "
                 f"then {elements} end"
             )
         case "json":
@@ -216,22 +249,13 @@ def _is_in_calendar(value: str, type_: str) -> str:
 def _literal_number(field: InputField, found: str, text: str) -> str:
     """Return a number as it was written: DuckDB gives 1.10 as 1.1, and an id is not a quantity."""
     written = f"""regexp_extract(json, '"{field.name}"\\s*:\\s*(-?[0-9][-+.eE0-9]*)', 1)"""
-    return f"case when {found} = 'DOUBLE' and try_cast({written} as double) = try_cast({text} as double) then {written} else {text} end"
-
-
-def count_records(source: str) -> str:
-    """Return a query that reads a source through."""
-    return f"select count(json) from ({source})"
+    is_same = f"try_cast({written} as double) = try_cast({text} as double)"
+    return f"case when {found} = 'DOUBLE' and {is_same} then {written} else {text} end"
 
 
 def renumber_file(data_set: InputDataSet) -> str:
     """Return the statement that gives an unchanged file its new place; binds $file, $file_order."""
     return f"update {data_set.raw_table} set file_order = $file_order where file = $file and is_current"
-
-
-def delete_landed(data_set: InputDataSet) -> str:
-    """Return the statement that takes back what this landing made of a file; binds $file, $load_number."""
-    return f"delete from {data_set.raw_table} where file = $file and load_number = $load_number"
 
 
 _EARLIER_CONTENT = "(not is_current or (load_number < $load_number and list_contains($files, file)))"
@@ -245,9 +269,11 @@ def delete_earlier_contents(data_set: InputDataSet) -> str:
 def delete_superseded(data_set: InputDataSet) -> str:
     """Return the statement that forgets earlier rows whose key stands in a file present, or that have no key."""
     keys = [_key_value(data_set, name) for name in data_set.key]
+    has_no_key = " or ".join(f"{key} is null" for key in keys)
+    key = ", ".join(keys)
     return (
-        f"delete from {data_set.raw_table} where {_EARLIER_CONTENT} and ({' or '.join(f'{key} is null' for key in keys)} "
-        f"or ({', '.join(keys)}) in (select ({', '.join(keys)}) from {data_set.raw_table} where not {_EARLIER_CONTENT}))"
+        f"delete from {data_set.raw_table} where {_EARLIER_CONTENT} and ({has_no_key} "
+        f"or ({key}) in (select ({key}) from {data_set.raw_table} where not {_EARLIER_CONTENT}))"
     )
 
 
@@ -261,15 +287,15 @@ def _key_value(data_set: InputDataSet, name: str) -> str:
     return "coalesce(attempt, 1)" if name == "attempt" else name
 
 
-def newest_run_day(source: str) -> str:
-    """Return a query of the newest day of a source of runs whose times fit each other and do not pass $latest."""
-    moments = ", ".join(f'"{name}": "TIMESTAMPTZ"' for name in ("start_time", "end_time"))
+def newest_run_day() -> str:
+    """Return a query of the newest day of staged runs whose times fit each other and do not pass $latest."""
+    fields = dict.fromkeys(("run_id", "mission_id", "status"), "VARCHAR")
+    fields |= dict.fromkeys(("start_time", "end_time"), "TIMESTAMPTZ")
+    types = ", ".join(f'"{name}": "{type_}"' for name, type_ in fields.items())
     statuses = ", ".join(f"'{status}'" for status in RUN_STATUSES)
     return f"""
-with source as ({source}),
-parsed as (
-    select json_transform(json, '{{"run_id": "VARCHAR", "mission_id": "VARCHAR", "status": "VARCHAR", {moments}}}') as run
-    from source
+with parsed as (
+    select json_transform(json, '{{{types}}}') as run from {STAGED_RECORDS}
 ),
 timed as (
     select run.start_time at time zone 'UTC' as start_time, run.end_time at time zone 'UTC' as end_time
@@ -278,4 +304,4 @@ timed as (
         and {_is_in_calendar("run.start_time", "timestamptz")}
 )
 select max(cast(coalesce(end_time, start_time) as date)) from timed
-where start_time <= $latest and (end_time is null or (end_time <= $latest and end_time >= start_time))"""
+where start_time <= $latest and (end_time is null or end_time between start_time and $latest)"""

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import polars as pl
 
 from mission_pipeline.errors import InputFault
+from mission_pipeline.ingest import statements
 from mission_pipeline.ingest.content import opened, read_on, whole_content
 from mission_pipeline.ingest.find import RawFile
-from mission_pipeline.ingest.statements import RECORDS_READ_BY_PYTHON
 from mission_pipeline.warehouse import Build
 
 MAX_RECORD_BYTES = 256 * 1024 * 1024
@@ -37,20 +37,18 @@ Record = tuple[int, str, str | None]
 
 
 def read_tolerantly(build: Build, file: RawFile) -> None:
-    """Put a file's records into the temporary table ``ingest_records``.
+    """Put a file's records into the staged records.
 
     Raises:
         InputFault: the file is no JSON array, is in another encoding, or cannot be read; with line and column.
 
     """
-    build.execute(
-        f"create or replace temporary table {RECORDS_READ_BY_PYTHON} (row bigint, text varchar, arrived varchar)"
-    )
+    build.execute(statements.create_staged())
     records = _records_of_lines(file) if file.has_lines else _records_of_array(file)
     for batch in _batched(file, records):
         frame = pl.DataFrame(batch, schema={"row": pl.Int64, "text": pl.String, "arrived": pl.String}, orient="row")
         with build.view_of("ingest_batch", frame):
-            build.execute(f"insert into {RECORDS_READ_BY_PYTHON} from ingest_batch")
+            build.execute(statements.stage_batch("ingest_batch"))
 
 
 def _batched(file: RawFile, records: Iterator[Record]) -> Iterator[list[Record]]:
@@ -83,7 +81,7 @@ def _records_of_lines(file: RawFile) -> Iterator[Record]:
                 yield from _record_of_line(file, number, line)
             if len(rest) > MAX_RECORD_BYTES:
                 raise InputFault(
-                    f"{file.name}: line {number + 1} is longer than {MAX_RECORD_BYTES // 1024**2} MB. "
+                    f"{file.name}: line {number + 1} is larger than {MAX_RECORD_BYTES // 1024**2} MB. "
                     "Split or remove it."
                 )
         yield from _record_of_line(file, number + 1, rest)
@@ -151,10 +149,10 @@ def _text_of_array(file: RawFile) -> str:
 
 
 def _refuse_other_encodings(file: RawFile, content: bytes) -> None:
-    if content.startswith(_UTF16_MARKS) or b"\0" in content[:4]:
-        raise InputFault(f"{file.name} is not UTF-8 but UTF-16 or UTF-32, from line 1, column 1. Save it as UTF-8.")
     if content.startswith(_GZIP_MAGIC):
         raise InputFault(f"{file.name} is not UTF-8 but gzipped, from line 1, column 1. Add .gz to its name.")
+    if content.startswith(_UTF16_MARKS) or b"\0" in content[:4]:
+        raise InputFault(f"{file.name} is not UTF-8 but UTF-16 or UTF-32, from line 1, column 1. Save it as UTF-8.")
 
 
 def _end_of_value(file: RawFile, text: str, start: int) -> int:
@@ -191,7 +189,10 @@ def _not_an_array(file: RawFile, text: str, place: int) -> InputFault:
 
 
 def _malformed(file: RawFile, text: str, place: int, what: str) -> InputFault:
-    if _skip(text, place) >= len(text) or what.startswith("Unterminated string"):
+    if what.startswith("Unterminated string"):
+        start = _position(text, place)
+        return InputFault(f"{file.name} is cut short: a text that begins at {start} never ends. Copy the file again.")
+    if _skip(text, place) >= len(text):
         return InputFault(
             f"{file.name} is cut short: it ends at {_position(text, len(text))}. Copy the whole file again."
         )
