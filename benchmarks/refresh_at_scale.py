@@ -58,7 +58,7 @@ def parse_seconds(folder: Path) -> float:
 
 def refresh(raw_data: Path, warehouse: Path) -> Refresh:
     """Run the command as a user would; its lines are kept with the second at which they came."""
-    command = [sys.executable, "-m", "mission_pipeline.cli", "refresh"]
+    command = [sys.executable, "-m", "mission_pipeline", "refresh"]
     command += ["--raw-data", str(raw_data), "--warehouse", str(warehouse)]
     began = time.perf_counter()
     process = subprocess.Popen(
