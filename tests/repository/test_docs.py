@@ -36,7 +36,7 @@ def code_in(page: Path) -> list[str]:
 def commands_of_mission() -> dict[str, set[str]]:
     group = typer.main.get_command(app)
     return {
-        name: {option for parameter in command.params for option in parameter.opts}
+        name: {"--help"} | {option for parameter in command.params for option in parameter.opts}
         for name, command in group.commands.items()
     }
 
@@ -74,7 +74,7 @@ def test_every_file_named_exists(page):
         is_path = re.fullmatch(r"[\w.-]+(/[\w.-]+)*/?", code) and (
             "/" in code or re.search(r"\.(md|toml|py|sql)$", code)
         )
-        if not is_path or code.startswith(MADE_BY_A_RUN) and code != "warehouse/README.md":
+        if not is_path or (code.startswith(MADE_BY_A_RUN) and code != "warehouse/README.md"):
             continue
         assert (REPOSITORY / code).exists() or (page.parent / code).exists(), code
 

@@ -1,0 +1,75 @@
+"""The benchmark's telemetry is what it says: the same for the same seed, valid unless told otherwise."""
+
+import hashlib
+import importlib.util
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from mission_pipeline.ingest.land import land_raw_files
+from mission_pipeline.validate.stage import stage_valid_records
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+NOW = datetime(2026, 7, 1, 6)
+
+
+def module_of(name):
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+generator = module_of("generate_telemetry")
+
+
+def hashes(folder):
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
+
+
+def portfolio(**changes):
+    return generator.Portfolio(**{"runs": 120, "missions": 6, "days": 30, **changes})
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path):
+    generator.generate(tmp_path / "a", portfolio())
+    generator.generate(tmp_path / "b", portfolio())
+    generator.generate(tmp_path / "c", portfolio(seed=1))
+    assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
+    assert hashes(tmp_path / "a") != hashes(tmp_path / "c")
+
+
+@pytest.mark.parametrize("as_lines", [False, True])
+def test_it_writes_as_many_records_as_it_says(tmp_path, as_lines):
+    counts = generator.generate(tmp_path, portfolio(as_lines=as_lines))
+    assert counts["mission_runs"] == 120
+    assert counts["task_execution_logs"] == 600
+    for name, count in counts.items():
+        (file,) = tmp_path.glob(f"{name}.json*")
+        text = file.read_text(encoding="utf-8")
+        records = text.splitlines() if file.suffix == ".jsonl" else json.loads(text)
+        assert len(records) == count
+
+
+def staged_counts(build, policy, folder):
+    land_raw_files(build, folder, now=NOW)
+    stage_valid_records(build, policy, now=NOW)
+    rows = build.frame("select data_set, rows_rejected, rows_replaced from quality.row_counts").rows()
+    return {data_set: (rejected, replaced) for data_set, rejected, replaced in rows}
+
+
+def test_nothing_of_it_is_rejected_unless_told(build, policy, tmp_path):
+    generator.generate(tmp_path / "raw_data", portfolio())
+    assert set(staged_counts(build, policy, tmp_path / "raw_data").values()) == {(0, 0)}
+
+
+def test_spoiled_records_are_rejected_and_corrections_replace(build, policy, tmp_path):
+    generator.generate(tmp_path / "raw_data", portfolio(bad_share=0.3, correction_share=0.2))
+    counts = staged_counts(build, policy, tmp_path / "raw_data")
+    assert counts["task_execution_logs"][0] > 0
+    assert counts["mission_runs"][0] > 0
+    assert counts["mission_runs"][1] > 0
