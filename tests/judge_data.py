@@ -112,8 +112,7 @@ def given(
                 "first_value": float(row["kpi"]),
             })  # fmt: skip
     by_run = {row["run_id"]: row for row in facts}
-    for limit in limits:
-        deltas.append({**by_run[limit["run_id"]], "is_primary": False, "first_value": 0.0, **limit})
+    deltas += [{**by_run[limit["run_id"]], "is_primary": False, "first_value": 0.0, **limit} for limit in limits]
     write(build, "marts.mission_run_facts", facts)
     write(build, "marts.run_kpi_deltas", deltas)
     write(build, "marts.task_friction", [
@@ -240,7 +239,9 @@ def shipped_rows(raw_data: Path) -> dict[str, list[dict[str, Any]]]:
                 else "task_overrun" if mean_actual > 1.05 * estimates[task] else "none",
             })  # fmt: skip
             sharing = [x for x in logs[row["run_id"]] if x["task_id"] in named] or logs[row["run_id"]]
-            by_agent[log["agent_id"]].append((end.date(), log, row["escalations"] / len(sharing) if log in sharing else 0))
+            by_agent[log["agent_id"]].append(
+                (end.date(), log, row["escalations"] / len(sharing) if log in sharing else 0)
+            )
     for agent, done in sorted(by_agent.items()):
         for day in sorted({one[0] for one in done}):
             known = [one for one in done if one[0] <= day]

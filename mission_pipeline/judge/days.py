@@ -27,6 +27,7 @@ from mission_pipeline.contracts.judged import (
     MissionTriggers,
     PortfolioSnapshots,
 )
+from mission_pipeline.history import NO_ROW
 from mission_pipeline.judge.inputs import Inputs
 from mission_pipeline.judge.portfolio import PortfolioDays, portfolio_days
 from mission_pipeline.judge.scorecards import Columns, scores_of
@@ -34,7 +35,6 @@ from mission_pipeline.judge.status import at_risk, mission_statuses
 from mission_pipeline.judge.trends import DIRECTION_ONLY, TESTED, tested
 from mission_pipeline.judge.triggers import Bottlenecks, Firing, any_high, triggers_of
 from mission_pipeline.judge.windows import (
-    NO_ROW,
     Integers,
     States,
     chosen_states,

@@ -13,11 +13,11 @@ import numpy.typing as npt
 import polars as pl
 
 from mission_pipeline.contracts.derived import BOTTLENECK_STATUSES
+from mission_pipeline.history import NO_ROW
 from mission_pipeline.judge.limits import Floats
 from mission_pipeline.judge.triggers import MissedLimits
 from mission_pipeline.judge.windows import (
     EVENT_KINDS,
-    NO_ROW,
     RUN_MEASURES,
     Days,
     Integers,
@@ -229,18 +229,18 @@ def read_inputs(build: Build, through: date | None = None) -> Inputs:
 
 
 def _measures(finished: pl.DataFrame) -> dict[str, Floats]:
-    columns = finished.with_columns(
-        is_completed=pl.col("status") == "completed", is_flagged=pl.col("risk_flagged")
-    )
+    columns = finished.with_columns(is_completed=pl.col("status") == "completed", is_flagged=pl.col("risk_flagged"))
     return {name: _floats(columns[name]) for name in RUN_MEASURES}
 
 
 def _with_events(runs: Runs, events: pl.DataFrame, through: date | None) -> tuple[Runs, LateEvents]:
     """Count each run's events by severity, those known by its run_date, and set the late ones apart."""
     rows = events["run"].to_numpy()
-    kinds = events["severity"].replace_strict(
-        {name: kind for kind, name in enumerate(EVENT_KINDS)}, return_dtype=pl.Int64
-    ).to_numpy()
+    kinds = (
+        events["severity"]
+        .replace_strict({name: kind for kind, name in enumerate(EVENT_KINDS)}, return_dtype=pl.Int64)
+        .to_numpy()
+    )
     days = days_of(events["day"])
     is_late = np.zeros(len(rows), bool) if through is not None else days > runs.days[rows]
     counts: dict[str, npt.NDArray[np.float64]] = {}

@@ -6,8 +6,9 @@ scipy's exact test refuses ties and takes one series at a time; here a hundred t
 from __future__ import annotations
 
 from collections import Counter
-from functools import lru_cache
+from functools import cache
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,8 @@ _INT64_UP_TO = 20
 """20! is the last factorial below 2**63; beyond it the counts are Python integers."""
 
 
-@lru_cache(maxsize=64)
-def _orders_by_inversions(length: int) -> npt.NDArray[np.generic]:
+@cache
+def _orders_by_inversions(length: int) -> npt.NDArray[Any]:
     """How many orders of ``length`` distinct values have 0, 1, 2, … inversions."""
     counts = np.zeros(length * (length - 1) // 2 + 1, np.int64 if length <= _INT64_UP_TO else object)
     counts[0] = 1
@@ -29,8 +30,8 @@ def _orders_by_inversions(length: int) -> npt.NDArray[np.generic]:
     return counts
 
 
-@lru_cache(maxsize=None)
-def _orders_with_ties(length: int, tied: tuple[int, ...]) -> npt.NDArray[np.generic]:
+@cache
+def _orders_with_ties(length: int, tied: tuple[int, ...]) -> npt.NDArray[Any]:
     """The same for values of which groups of the sizes ``tied`` are equal: a Gaussian multinomial coefficient.
 
     Equal values cannot be inverted, so each group's own inversions are divided out of the distinct case, one group at
@@ -47,7 +48,7 @@ def _orders_with_ties(length: int, tied: tuple[int, ...]) -> npt.NDArray[np.gene
     return counts
 
 
-@lru_cache(maxsize=None)
+@cache
 def p_values_by_score(length: int, tied: tuple[int, ...]) -> Floats:
     """Return the two-sided p value for each |S|, from 0 to the largest that the ties allow.
 
@@ -75,7 +76,7 @@ def p_values_by_score(length: int, tied: tuple[int, ...]) -> Floats:
     return result
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tied_sizes(length: int, equal_neighbours: int) -> tuple[int, ...]:
     """Sizes of the groups of equal values; bit i says that sorted values i and i + 1 are equal."""
     bits = (bool(equal_neighbours >> place & 1) for place in range(length - 1))

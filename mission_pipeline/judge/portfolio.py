@@ -10,11 +10,12 @@ import numpy.typing as npt
 import polars as pl
 
 from mission_pipeline.contracts.judged import PORTFOLIO_TRIGGERS
+from mission_pipeline.history import NO_ROW
 from mission_pipeline.judge.inputs import Inputs, days_of
 from mission_pipeline.judge.limits import Flags, Floats
 from mission_pipeline.judge.scorecards import Columns
 from mission_pipeline.judge.status import ATTENTION_REQUIRED, NO_DATA, ON_TRACK, WATCH, portfolio_statuses
-from mission_pipeline.judge.windows import NO_ROW, Days, Integers
+from mission_pipeline.judge.windows import Days, Integers
 from mission_pipeline.policy import Policy
 
 _ENDED = ("completed", "failed", "cancelled")
@@ -122,7 +123,8 @@ def telemetry_by_day(inputs: Inputs, days: Days) -> Telemetry:
 
     escalations, known_escalations = _sum_of_day(runs["escalations"], ended_on, is_ended, number)
     interventions, _ = _sum_of_day(runs["human_interventions"], ended_on, is_ended, number)
-    has_escalations = is_ended & (runs["escalations"].fill_null(0) > 0).to_numpy() & (ended_on < number)
+    is_of_these_days = is_ended & (ended_on >= 0) & (ended_on < number)
+    has_escalations = is_of_these_days & (runs["escalations"].fill_null(0) > 0).to_numpy()
     open_events = inputs.events.filter(pl.col("is_open"))
     first_of_run = open_events.unique("run_id", keep="first", maintain_order=True)
     return Telemetry(
@@ -147,10 +149,10 @@ def _place(days: Days, first: np.datetime64) -> Integers:
 
 def _sum_of_day(column: pl.Series, places: Integers, is_ended: Flags, number: int) -> tuple[Floats, Floats]:
     """Return the sum over the runs that ended on each day, NaN where one did not report; and the sum of the known."""
-    chosen = is_ended & (places < number)
+    chosen = is_ended & (places >= 0) & (places < number)
     is_unknown = column.is_null().to_numpy()
     values = column.fill_null(0).cast(pl.Float64).to_numpy()
-    known = np.bincount(places[chosen], weights=values[chosen], minlength=number)
+    known: Floats = np.bincount(places[chosen], weights=values[chosen], minlength=number).astype(np.float64)
     unknown = np.bincount(places[chosen & is_unknown], minlength=number)
     return np.where(unknown > 0, np.nan, known), known
 
@@ -159,7 +161,8 @@ def _known_mean_by_day(values: Floats) -> Floats:
     is_known = ~np.isnan(values)
     number = is_known.sum(axis=0)
     total = np.where(is_known, values, 0.0).sum(axis=0)
-    return np.divide(total, number, out=np.full(values.shape[1], np.nan), where=number > 0)
+    mean: Floats = np.divide(total, number, out=np.full(values.shape[1], np.nan), where=number > 0)
+    return mean
 
 
 def _top_of_all(inputs: Inputs, top_rows: Integers) -> Integers:

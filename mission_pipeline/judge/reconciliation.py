@@ -9,6 +9,4 @@ from mission_pipeline.warehouse import Build
 
 def reconcile(build: Build) -> None:
     """Write quality.reconciliation; needs marts.agent_rolling_stats and marts.portfolio_snapshots."""
-    build.replace_table(
-        Reconciliation, sql="quality/reconciliation", parameters={"rounding_margin": ROUNDING_MARGIN}
-    )
+    build.replace_table(Reconciliation, sql="quality/reconciliation", parameters={"rounding_margin": ROUNDING_MARGIN})

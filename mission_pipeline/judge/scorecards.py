@@ -76,7 +76,8 @@ def known_mean(values: Floats) -> Floats:
     is_known = ~np.isnan(values)
     totals = np.where(is_known, values, 0.0).sum(axis=1)
     counts = is_known.sum(axis=1)
-    return np.divide(totals, counts, out=np.full(len(values), np.nan), where=counts > 0)
+    mean: Floats = np.divide(totals, counts, out=np.full(len(values), np.nan), where=counts > 0)
+    return mean
 
 
 def run_means(windows: Windows, size: int) -> RunMeans:
@@ -164,7 +165,8 @@ def residual_shares(values: Floats, min_runs: int) -> Floats:
     is_constant = np.where(is_known, np.abs(y), 0.0).max(axis=1, initial=0.0) == 0
     spread = np.where(is_constant, 0.0, spread)
     share = np.divide(spread, np.abs(mean), out=np.where(spread > 0, np.inf, 0.0), where=mean != 0)
-    return np.where(enough, share, np.nan)
+    known_share: Floats = np.where(enough, share, np.nan)
+    return known_share
 
 
 def stability_codes(duration_share: Floats, kpi_share: Floats, rules: StabilityPoints) -> npt.NDArray[np.int8]:
@@ -359,4 +361,6 @@ def evidence_codes(trend: Trends, policy: Policy) -> npt.NDArray[np.int8]:
 def counts_as_worsening(trend: Trends, policy: Policy) -> Flags:
     """Whether a trigger may fire on a trend: worsening, and where a test was made, one that rejects."""
     is_untested = np.isnan(trend.p_values)
-    return (trend.labels == WORSENING) & (is_untested | suggestive(trend.p_values, policy.trend.significance_level))
+    is_credible = is_untested | suggestive(trend.p_values, policy.trend.significance_level)
+    counts: Flags = (trend.labels == WORSENING) & is_credible
+    return counts

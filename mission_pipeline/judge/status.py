@@ -12,6 +12,7 @@ from mission_pipeline.judge.limits import Flags, Floats, reaches
 from mission_pipeline.policy import StatusPolicy
 
 Codes = npt.NDArray[np.int8]
+Integers = npt.NDArray[np.int64]
 
 ON_TRACK, WATCH, ATTENTION_REQUIRED, NO_DATA = range(len(MISSION_STATUSES))
 
@@ -33,13 +34,14 @@ def mission_statuses(
 
 def at_risk(statuses: Codes, has_high_trigger: Flags) -> Flags:
     """Whether a mission needs attention or has a high trigger."""
-    return (statuses == ATTENTION_REQUIRED) | has_high_trigger
+    is_at_risk: Flags = (statuses == ATTENTION_REQUIRED) | has_high_trigger
+    return is_at_risk
 
 
 def portfolio_statuses(
-    on_track: npt.NDArray[Any],
-    watch: npt.NDArray[Any],
-    attention: npt.NDArray[Any],
+    on_track: Integers,
+    watch: Integers,
+    attention: Integers,
     has_trigger: Flags,
     policy: StatusPolicy,
 ) -> Codes:

@@ -19,13 +19,14 @@ def judge_days(build: Build, policy: Policy, through: date) -> None:
     All days are judged again, since a correction may reach back to any of them; that costs about a second for a
     hundred thousand mission-days. Without a run up to ``through`` the tables are empty.
     """
+    contracts = (MissionScorecards, MissionTriggers, PortfolioSnapshots)
     inputs = read_inputs(build)
     first_day = inputs.first_day
     if first_day is None or through < first_day:
-        frames = [pl.DataFrame(schema=c.polars_schema()) for c in (MissionScorecards, MissionTriggers, PortfolioSnapshots)]
+        frames = [pl.DataFrame(schema=contract.polars_schema()) for contract in contracts]
     else:
         days = judge_all_days(inputs, policy, first_day, through)
         frames = [scorecards_frame(days), triggers_frame(days), snapshots_frame(days)]
     with build.transaction():
-        for contract, frame in zip((MissionScorecards, MissionTriggers, PortfolioSnapshots), frames, strict=True):
+        for contract, frame in zip(contracts, frames, strict=True):
             build.replace_table(contract, frame=frame)

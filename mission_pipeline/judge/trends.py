@@ -133,9 +133,11 @@ def medians(values: Floats) -> Floats:
     middle = length // 2
     if length % 2:
         values.partition(middle, axis=1)
-        return values[:, middle].copy()
+        single: Floats = values[:, middle].copy()
+        return single
     values.partition((middle - 1, middle), axis=1)
-    return (values[:, middle - 1] + values[:, middle]) / 2
+    between: Floats = (values[:, middle - 1] + values[:, middle]) / 2
+    return between
 
 
 def _labels(better: Flags, worse: Flags) -> Codes:
@@ -205,6 +207,6 @@ def tested(p_values: Floats, families: Integers, level: float) -> Flags:
     rank = np.arange(len(family)) - np.repeat(starts, np.diff(np.r_[starts, len(family)]))
     fails = p_values[candidates] > level / (sizes[family] - rank) * (1 + ROUNDING_MARGIN)
     failures = np.cumsum(fails)
-    before = np.repeat(failures[starts] - fails[starts], np.diff(np.r_[starts, len(family)]))
+    before: Integers = np.repeat(failures[starts] - fails[starts], np.diff(np.r_[starts, len(family)]))
     result[candidates[failures == before]] = True
     return result

@@ -3,7 +3,7 @@
 | trigger | supporting runs | observed, against |
 |---|---|---|
 | MISSION_TREND_WORSENING | observations in the KPI's trend | change in percent, minus the tolerance |
-| AUTONOMY_REGRESSION | runs in the trend, or behind the score | change in points, minus the tolerance; or score, least |
+| AUTONOMY_REGRESSION | runs in the trend, or behind the score | change in points, minus the tolerance; score, least |
 | TARGET_GAP_PERSISTING | observations in the KPI's trend | gap in percent, limit |
 | KPI_PLATEAU | observations in the window | spread in percent, limit |
 | APPROVAL_DELAY_PERSISTING | runs with a known delay among the last ones | mean minutes, limit |
@@ -12,10 +12,10 @@
 | STABILITY_DROPPING | runs in the health window | worst residual share, limit; or newer half, older half |
 | REPEATED_BOTTLENECK | hits | hits, least |
 | SECONDARY_KPI_MISSED | 1, the latest | value, limit |
-| OUTCOMES_DROPPING | runs in the trend, or in the health window | change in share, minus the tolerance; or share, least |
+| OUTCOMES_DROPPING | runs in the trend, or in the health window | change in share, minus the tolerance; share, least |
 
-A ``basis`` of ``trend`` says that the rule fired on a worsening trend, ``level`` that it fired on a limit. A trend of
-insufficient data counts as not improving. A rule that needs an unknown figure does not fire.
+A limit below 0 says that a rule fired on a worsening trend. A trend of insufficient data counts as not improving.
+A rule that needs an unknown figure does not fire.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from mission_pipeline.contracts.derived import BOTTLENECK_STATUSES
 from mission_pipeline.contracts.judged import MISSION_TRIGGERS
+from mission_pipeline.history import NO_ROW
 from mission_pipeline.judge.limits import Flags, Floats, exceeds, reaches
 from mission_pipeline.judge.scorecards import (
     TOO_FEW_RUNS,
@@ -39,7 +40,7 @@ from mission_pipeline.judge.scorecards import (
     wilson_bounds,
 )
 from mission_pipeline.judge.trends import DIRECTION_ONLY, IMPROVING, Trends
-from mission_pipeline.judge.windows import NO_ROW, Windows
+from mission_pipeline.judge.windows import Windows
 from mission_pipeline.policy import Policy
 
 Integers = npt.NDArray[np.int64]
@@ -147,9 +148,7 @@ def any_high(firings: Mapping[str, Firing], policy: Policy) -> Flags:
 
 def _mission_trend_worsening(scores: Scores, policy: Policy) -> Firing:
     trend = scores.trends["kpi"]
-    return _by_trend(
-        counts_as_worsening(trend, policy), trend, "kpi", 100 * policy.trend.relative_tolerance, scores
-    )
+    return _by_trend(counts_as_worsening(trend, policy), trend, "kpi", 100 * policy.trend.relative_tolerance, scores)
 
 
 def _autonomy_regression(windows: Windows, scores: Scores, policy: Policy) -> Firing:

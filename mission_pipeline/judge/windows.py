@@ -288,9 +288,7 @@ def states_without(runs: Runs, states: States, state: int, rows: Sequence[int]) 
     first = np.where(first == left_out, own[1] if len(own) > 1 else NO_ROW, first)
     own_days = runs.days[runs.missions == states.missions[state]]
     own_rows = np.flatnonzero(runs.missions == states.missions[state])
-    last_days = [
-        max(own_days[own_rows != row], default=np.datetime64("NaT", "D")) for row in left_out.tolist()
-    ]
+    last_days = [max(own_days[own_rows != row], default=np.datetime64("NaT", "D")) for row in left_out.tolist()]
     is_completed = runs.measures["is_completed"][left_out].astype(np.int64)
     return States(
         missions=np.full(len(left_out), states.missions[state]),

@@ -1,0 +1,316 @@
+"""How far a verdict can be trusted: its level and the reasons, as facts and as one sentence each.
+
+Looks at the missions that decide the status and at the data. Judges the portfolio again without single runs, and with
+its cut-offs moved; whatever flips the status makes it less certain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from mission_pipeline.contracts.judged import CONFIDENCE_LEVELS, MISSION_STATUSES
+from mission_pipeline.history import NO_ROW
+from mission_pipeline.judge.days import Judged, judge_states, longest_window, policies_of
+from mission_pipeline.judge.inputs import Inputs, days_of
+from mission_pipeline.judge.limits import Flags, exceeds
+from mission_pipeline.judge.portfolio import portfolio_fires, telemetry_by_day
+from mission_pipeline.judge.status import (
+    ATTENTION_REQUIRED,
+    NO_DATA,
+    ON_TRACK,
+    WATCH,
+    Codes,
+    at_risk,
+    mission_statuses,
+    portfolio_statuses,
+)
+from mission_pipeline.judge.windows import (
+    Integers,
+    LateEvents,
+    States,
+    joined_states,
+    states_by_day,
+    states_without,
+)
+from mission_pipeline.policy import ConfidencePolicy, Policy
+
+HIGH, MEDIUM, LOW = CONFIDENCE_LEVELS
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a verdict is less than certain.
+
+    ``kind``: few_runs, rejected_records, stale_data, single_run, cut_off. ``facts``: the figures behind the sentence.
+    """
+
+    level: str
+    kind: str
+    sentence: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """The worst level of the reasons, HIGH without any; reasons are ordered by level, worst first, then by kind."""
+
+    level: str
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class RecordCounts:
+    """What arrived, over all data sets."""
+
+    rows_in: int
+    rows_rejected: int
+
+
+@dataclass(frozen=True)
+class _Day:
+    """The missions as of the day: one state each, in windows one run longer than needed."""
+
+    inputs: Inputs
+    policies: list[Policy]
+    as_of: date
+    states: States
+    judged: Judged
+    status: int
+
+    @property
+    def statuses(self) -> Codes:
+        return self.judged.columns["status"]
+
+
+def confidence_as_of(inputs: Inputs, policy: Policy, as_of: date, records: RecordCounts) -> Confidence:
+    """Return how far the verdict of a day can be trusted.
+
+    Args:
+        inputs: read with ``through=as_of``.
+        policy: the portfolio's.
+        as_of: the day judged.
+        records: of this refresh, as the files are now.
+    """
+    day = _judged_day(inputs, policy, as_of)
+    deciding = _deciding(day)
+    reasons = [
+        *_few_runs(day, deciding, policy.confidence),
+        *_rejected(records, policy.confidence),
+        *_stale(inputs, as_of, policy.confidence),
+        *_single_run(day, deciding, policy),
+        *_cut_off(day, policy),
+    ]
+    reasons.sort(key=lambda reason: -CONFIDENCE_LEVELS.index(reason.level))  # stable: keeps the kinds' order
+    return Confidence(level=reasons[0].level if reasons else HIGH, reasons=tuple(reasons))
+
+
+def _judged_day(inputs: Inputs, policy: Policy, as_of: date) -> _Day:
+    policies = policies_of(inputs, policy)
+    last = np.datetime64(as_of)
+    cancelled, _ = inputs.ended("cancelled")
+    nothing = np.empty(0, np.int64)
+    # With everything known as of one day there is one state per mission.
+    all_known = replace(inputs.runs, days=np.full(len(inputs.runs), last))
+    states = states_by_day(
+        all_known,
+        missions=inputs.missions.height,
+        first_day=last,
+        cancelled=(cancelled, np.full(len(cancelled), last)),
+        late_events=LateEvents(nothing, nothing.astype("datetime64[D]"), nothing),
+        other_news=(nothing, nothing.astype("datetime64[D]")),
+        size=longest_window(policies) + 1,
+    )
+    inputs = replace(inputs, runs=all_known)
+    judged = judge_states(inputs, states, policies)
+    day = _Day(inputs, policies, as_of, states, judged, NO_DATA)
+    status = _portfolio_status(day, judged.columns["status"], judged.columns["is_at_risk"], policy)
+    return replace(day, status=int(status))
+
+
+def _portfolio_status(day: _Day, statuses: Codes, is_at_risk: Flags, policy: Policy) -> int:
+    telemetry = telemetry_by_day(day.inputs, np.array([day.as_of], "datetime64[D]"))
+    fires = portfolio_fires(
+        [is_at_risk.sum()], telemetry.known_escalations, telemetry.columns["open_risk_events"], policy
+    )
+    on_track, watch, attention = (np.array([(statuses == c).sum()]) for c in (ON_TRACK, WATCH, ATTENTION_REQUIRED))
+    return int(portfolio_statuses(on_track, watch, attention, fires, policy.status)[0])
+
+
+def _deciding(day: _Day) -> Integers:
+    """Return the missions that decide the status: those that have it.
+
+    Where none has it, since a trigger of the portfolio or the shares of worse missions made it, the worse ones; where
+    there are none of those either, every mission with data.
+    """
+    for chosen in (
+        day.statuses == day.status,
+        (day.statuses > day.status) & (day.statuses != NO_DATA),
+        day.statuses != NO_DATA,
+    ):
+        if chosen.any():
+            return np.flatnonzero(chosen)
+    return np.empty(0, np.int64)
+
+
+def _named(inputs: Inputs, mission: int) -> str:
+    mission_id, name = inputs.missions["mission_id"][mission], inputs.missions["mission_name"][mission]
+    return f"{name} ({mission_id})" if name else str(mission_id)
+
+
+def _few_runs(day: _Day, deciding: Integers, rules: ConfidencePolicy) -> list[Reason]:
+    finished = day.states.finished[deciding]
+    is_low = finished < rules.low_below_runs
+    reasons = []
+    for level, chosen in ((LOW, is_low), (MEDIUM, ~is_low & (finished < rules.medium_below_runs))):
+        if not chosen.any():
+            continue
+        missions, counts = deciding[chosen], finished[chosen]
+        first = int(np.lexsort((missions, counts))[0])
+        count, others = int(counts[first]), len(missions) - 1
+        number = "no finished run" if count == 0 else f"only {count} finished run{'' if count == 1 else 's'}"
+        sentence = f"{_named(day.inputs, int(missions[first]))} has {number}"
+        if others:
+            sentence += f", and {others} other deciding mission{'s have' if others > 1 else ' has'} few too"
+        reasons.append(
+            Reason(
+                level,
+                "few_runs",
+                sentence,
+                {
+                    "mission_id": day.inputs.missions["mission_id"][int(missions[first])],
+                    "finished_runs": count,
+                    "other_missions": others,
+                },
+            )
+        )
+    return reasons
+
+
+def _rejected(records: RecordCounts, rules: ConfidencePolicy) -> list[Reason]:
+    share = records.rows_rejected / records.rows_in if records.rows_in else 0.0
+    if not exceeds(share, rules.medium_above_rejected_share):
+        return []
+    return [
+        Reason(
+            LOW if exceeds(share, rules.low_above_rejected_share) else MEDIUM,
+            "rejected_records",
+            f"{records.rows_rejected:,} of {records.rows_in:,} records ({100 * share:.1f} %) were rejected",
+            {"rows_rejected": records.rows_rejected, "rows_in": records.rows_in},
+        )
+    ]
+
+
+def _stale(inputs: Inputs, as_of: date, rules: ConfidencePolicy) -> list[Reason]:
+    ended = inputs.all_runs.filter(pl.col("status").is_in(["completed", "failed", "cancelled"]))
+    newest = ended["run_date"].max()
+    if not isinstance(newest, date) or as_of - newest <= timedelta(days=rules.stale_after_days):
+        return []
+    age = (as_of - newest).days
+    return [
+        Reason(
+            LOW,
+            "stale_data",
+            f"the newest run ended on {newest.isoformat()}, {age} days before the day judged",
+            {"newest_run_date": newest, "age_days": age},
+        )
+    ]
+
+
+def _single_run(day: _Day, deciding: Integers, policy: Policy) -> list[Reason]:
+    """Judge the portfolio without each of the last runs of each deciding mission, one at a time.
+
+    A run left out takes its reported events and the day's escalations with it. Task friction stays: it changes no
+    status unless the policy calls a bottleneck high.
+    """
+    parts, left_out = [], []
+    runs = day.inputs.runs
+    for mission in deciding.tolist():
+        rows = day.states.run_rows[mission]  # one state per mission, in their order
+        rows = rows[rows != NO_ROW][-policy.confidence.leave_out_runs :] if policy.confidence.leave_out_runs else []
+        if len(rows):
+            parts.append(states_without(runs, day.states, mission, rows))
+            left_out.append(np.asarray(rows))
+    if not parts:
+        return []
+    rows = np.concatenate(left_out)
+    without = judge_states(day.inputs, joined_states(parts), day.policies)
+    changed = _statuses_without(day, without, rows, policy)
+    flips = np.flatnonzero(changed != day.status)
+    if len(flips) == 0:
+        return []
+    # The newest run of the first such mission: the one that a reader knows best.
+    first = int(flips[np.lexsort((-rows[flips], runs.missions[rows[flips]]))[0]])
+    mission = int(runs.missions[rows[first]])
+    run_id = str(day.inputs.all_runs["run_id"][int(day.inputs.finished_rows[rows[first]])])
+    status = MISSION_STATUSES[int(changed[first])]
+    name = _named(day.inputs, mission)
+    sentence = f"the status hinges on single runs: without {run_id} of {name} it would be {status}"
+    facts = {
+        "mission_id": day.inputs.missions["mission_id"][mission],
+        "run_id": run_id,
+        "status_without": status,
+        "flipping_runs": len(flips),
+        "runs_tried": len(rows),
+    }
+    return [Reason(MEDIUM, "single_run", sentence, facts)]
+
+
+def _statuses_without(day: _Day, without: Judged, rows: Integers, policy: Policy) -> Codes:
+    """Return the portfolio's status for each run left out."""
+    inputs, missions = day.inputs, without.states.missions
+    of_all = inputs.all_runs[inputs.finished_rows[rows]]
+    telemetry = telemetry_by_day(inputs, np.array([day.as_of], "datetime64[D]"))
+    is_of_day = days_of(of_all["run_date"]) == np.datetime64(day.as_of)
+    own_escalations = np.where(is_of_day, of_all["escalations"].fill_null(0).to_numpy(), 0)
+    open_events = inputs.events.filter(pl.col("is_open")).group_by("run_id").len()
+    own_events = of_all.join(open_events, on="run_id", how="left", maintain_order="left")["len"].fill_null(0).to_numpy()
+
+    old, new = day.statuses[missions], without.columns["status"]
+    old_risk, new_risk = day.judged.columns["is_at_risk"], without.columns["is_at_risk"]
+    on_track, watch, attention = (
+        (day.statuses == code).sum() - (old == code).astype(np.int64) + (new == code)
+        for code in (ON_TRACK, WATCH, ATTENTION_REQUIRED)
+    )
+    fires = portfolio_fires(
+        old_risk.sum() - old_risk[missions].astype(np.int64) + new_risk,
+        telemetry.known_escalations[0] - own_escalations,
+        telemetry.columns["open_risk_events"][0] - own_events.astype(np.int64),
+        policy,
+    )
+    return portfolio_statuses(on_track, watch, attention, fires, policy.status)
+
+
+def _cut_off(day: _Day, policy: Policy) -> list[Reason]:
+    """Judge the portfolio with each cut-off of health moved down and up, one at a time, for every mission."""
+    shift = policy.confidence.cut_off_shift_share
+    on_track = np.array([own.health.on_track_from for own in day.policies])
+    watch = np.array([own.health.watch_from for own in day.policies])
+    health, high = day.judged.columns["health_score"], day.judged.has_high_trigger
+    for name, factors in (("ON_TRACK", (1.0, 0.0)), ("WATCH", (0.0, 1.0))):
+        for direction in (-shift, shift):
+            statuses = mission_statuses(
+                health,
+                day.states.finished > 0,
+                high,
+                on_track * (1 + factors[0] * direction),
+                watch * (1 + factors[1] * direction),
+            )
+            changed = _portfolio_status(day, statuses, at_risk(statuses, high), policy)
+            if changed != day.status:
+                way = "lower" if direction < 0 else "higher"
+                status = MISSION_STATUSES[changed]
+                return [
+                    Reason(
+                        MEDIUM,
+                        "cut_off",
+                        f"the status is close to a limit: with the cut-off for {name} {100 * shift:g} % {way} "
+                        f"it would be {status}",
+                        {"cut_off": name, "shift_share": direction, "status_then": status},
+                    )
+                ]
+    return []
