@@ -29,3 +29,8 @@ class ContractBroken(MissionPipelineError):
     """A derived table breaks its promise: a fault of this program, not of the input. The old table stays."""
 
     exit_code = 1
+
+    @property
+    def table(self) -> str:
+        """The table that breaks its promise: its sentence opens with the name."""
+        return str(self).partition(":")[0]

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,14 @@ def _used(sql: str, parameters: Mapping[str, Any] | None) -> dict[str, Any] | No
     names = set(_PARAMETER.findall(_COMMENT_LINE.sub("", sql)))
     chosen = {name: value for name, value in (parameters or {}).items() if name in names}
     return chosen or None
+
+
+@dataclass(frozen=True)
+class StageMark:
+    """How far a stage has come: the version of its input, and the policy that it worked with, if with any."""
+
+    version: int
+    policy_sha256: str | None
 
 
 class Build:
@@ -174,6 +183,49 @@ class Build:
             self.connection.execute(f"alter table {following} rename to {quoted(table)}")
             comment_on_table(self.connection, contract)
         return int(self.scalar(f"select count(*) from {schema}.{quoted(table)}"))
+
+    @contextmanager
+    def stage(self, stage: str, *, follows: str | None = None, policy_sha256: str | None = None) -> Iterator[None]:
+        """Mark a stage as worked through once the body is done; while it works, and if it fails, it has no mark.
+
+        Args:
+            stage: its name, such as ``validate``, or the table that it makes.
+            follows: the stage whose version it takes over; without one it starts a new version.
+            policy_sha256: the policy that it worked with, if with any.
+
+        """
+        self._ensure_stage_marks()
+        if follows is None:
+            version = self.scalar("select coalesce(max(version), 0) + 1 from raw.stage_marks")
+        else:
+            version = self.scalar("select version from raw.stage_marks where stage = $stage", {"stage": follows})
+        # An empty mark keeps the version taken, so that a stage which fails cannot share it with the next.
+        self._set_stage_mark(stage, version if follows is None else None, None, is_done=False)
+        yield
+        self._set_stage_mark(stage, version, policy_sha256, is_done=True)
+
+    def stage_marks(self) -> dict[str, StageMark]:
+        """Return the mark of every stage that has been worked through, by its name."""
+        self._ensure_stage_marks()
+        rows = self.connection.execute(
+            "select stage, version, policy_sha256 from raw.stage_marks where is_done and version is not null"
+        ).fetchall()
+        return {stage: StageMark(version, policy) for stage, version, policy in rows}
+
+    def _ensure_stage_marks(self) -> None:
+        self.connection.execute("create schema if not exists raw")
+        self.connection.execute(
+            "create table if not exists raw.stage_marks "
+            "(stage varchar, version bigint, policy_sha256 varchar, is_done boolean)"
+        )
+
+    def _set_stage_mark(self, stage: str, version: int | None, policy_sha256: str | None, *, is_done: bool) -> None:
+        with self.transaction():
+            self.connection.execute("delete from raw.stage_marks where stage = $stage", {"stage": stage})
+            self.connection.execute(
+                "insert into raw.stage_marks values ($stage, $version, $policy_sha256, $is_done)",
+                {"stage": stage, "version": version, "policy_sha256": policy_sha256, "is_done": is_done},
+            )
 
     def ensure_table(self, contract: type[TableContract]) -> None:
         """Create an empty table, with its comments, unless it is there."""
