@@ -111,9 +111,10 @@ def _land(build: Build, plan: _Plan, refused: frozenset[RawFile]) -> LandingRepo
                 lines.append(_ledger_line(plan, file, rows))
                 report.counts[data_set.name] = report.counts.get(data_set.name, 0) + rows
                 report.files_read += 1
-        changed = [file.name for file in plan.found.of(data_set) if plan.known(file) and not plan.is_unchanged(file)]
+        read = [file.name for file in plan.found.of(data_set) if not plan.is_unchanged(file)]
         gone = plan.gone(data_set)
-        _retire(build, data_set, [*changed, *gone], load_number)
+        if read or gone:
+            _retire(build, data_set, [*read, *gone], load_number)
         if lines and not any(line["rows"] for line in lines):
             report.notes.append(f"{data_set.name} holds no records.")
         ledger += lines

@@ -132,14 +132,14 @@ def test_a_lone_surrogate_costs_its_record_only(build, raw_data, ending):
 
 
 def test_a_large_record_is_read_and_one_beyond_the_limit_refused(build, raw_data, monkeypatch):
-    large = {**runs("R1")[0], "requested_by": "x" * 40_000_000}
+    large = {**runs("R1")[0], "requested_by": "x" * 34_000_000}
     put(raw_data, "mission_runs.jsonl", [large])
     put(raw_data, "mission_runs.json", [large])
     land(build, raw_data)
-    assert landed(build, "mission_runs", "length(requested_by)") == [40_000_000, 40_000_000]
-    monkeypatch.setattr(tolerant, "MAX_RECORD_BYTES", 39_000_000)
+    assert landed(build, "mission_runs", "length(requested_by)") == [34_000_000, 34_000_000]
+    monkeypatch.setattr(tolerant, "MAX_RECORD_BYTES", 33_000_000)
     for name in ("mission_runs.json", "mission_runs.jsonl"):
-        with pytest.raises(InputFault, match=rf"^{name}: (record|line) 1 is larger than 37 MB"):
+        with pytest.raises(InputFault, match=rf"^{name}: (record|line) 1 is larger than 31 MB"):
             land(build, raw_data, rebuild=True)
         (raw_data / name).unlink()
 

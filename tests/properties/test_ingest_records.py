@@ -1,0 +1,151 @@
+"""However a record is read, the same row lands: by DuckDB or by Python, by the fast way or by the careful one."""
+
+import json
+from datetime import UTC, datetime
+from itertools import count
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from raw_folders import put
+
+from mission_pipeline.contracts.inputs import DATA_SETS
+from mission_pipeline.ingest import statements
+from mission_pipeline.ingest.find import RawFile
+from mission_pipeline.ingest.read import RefusedByDuckdb, stage_records
+from mission_pipeline.warehouse import build_in_memory
+
+TEXTS = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(["A1", "", "12", "1.50", "true", "FALSE", "NaN", "1e400", "a\0", "�", "2026-02-06", "infinity"]),
+    st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)).map(lambda moment: moment.isoformat() + "Z"),
+    st.datetimes(timezones=st.just(UTC)).map(str),
+    st.dates().map(str),
+    st.integers().map(str),
+)
+NUMBERS = st.one_of(
+    st.integers(-3, 3),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.integers(-5, 5).map(float),
+    st.sampled_from([2.0**53, 2.0**53 + 2, 2**63, 2**63 - 1, -(2**63), 1e308]),
+)
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
+    max_leaves=5,
+)
+
+
+def records_of(data_set):
+    fields = {field.name: VALUES for field in data_set.fields}
+    known = st.fixed_dictionaries({}, optional=fields)
+    return st.one_of(
+        known,
+        st.builds(
+            lambda record, more: {**more, **record}, known, st.dictionaries(st.text(max_size=4), VALUES, max_size=2)
+        ),
+        VALUES,
+    )
+
+
+CASES = st.sampled_from(DATA_SETS).flatmap(
+    lambda data_set: st.tuples(st.just(data_set), st.lists(records_of(data_set), max_size=8))
+)
+
+
+@pytest.fixture(scope="module")
+def land(tmp_path_factory):
+    """Type the records of one file, as the query that fills ``raw`` does; return them as dictionaries."""
+    folder, numbers = tmp_path_factory.mktemp("raw"), count()
+    with build_in_memory() as build:
+
+        def typed(data_set, content, ending, *, is_refused=False):
+            path = put(folder, f"{next(numbers)}.{ending}", content)
+            file = RawFile(data_set, path.name, path, 1)
+            try:
+                staged = stage_records(build, file, is_refused=is_refused)
+            except RefusedByDuckdb:
+                staged = stage_records(build, file, is_refused=True)
+            rows = build.frame(f"{statements.typed_records(data_set)} order by row").rows(named=True)
+            assert len(rows) == staged
+            path.unlink()
+            return rows
+
+        yield typed
+
+
+def as_read(rows):
+    """Make NaN, which equals nothing, comparable; none should land at all."""
+    return [repr(row) for row in rows]
+
+
+@settings(max_examples=40)
+@given(CASES)
+def test_python_and_duckdb_read_the_same_rows_from_any_form(land, case):
+    data_set, records = case
+    by_duckdb = as_read(land(data_set, records, "json"))
+    assert as_read(land(data_set, records, "json", is_refused=True)) == by_duckdb
+    assert as_read(land(data_set, records, "jsonl")) == by_duckdb
+    assert as_read(land(data_set, records, "jsonl", is_refused=True)) == by_duckdb
+    assert as_read(land(data_set, records, "ndjson.gz")) == by_duckdb
+
+
+@settings(max_examples=70)
+@given(CASES)
+def test_an_unknown_field_changes_nothing_in_the_others(land, case):
+    """The unknown field sends a record the careful way; without it most go the fast way."""
+    data_set, records = case
+    records = [record for record in records if isinstance(record, dict)]
+    columns = [*(field.name for field in data_set.fields), "misfits", "conversions"]
+    plain = land(data_set, records, "json")
+    careful = land(data_set, [{**record, "nobody knows it": 1} for record in records], "json")
+    for quick, slow in zip(plain, careful, strict=True):
+        assert repr([quick[name] for name in columns]) == repr([slow[name] for name in columns])
+        assert json.loads(slow["extra_fields"])["nobody knows it"] == 1
+
+
+@settings(max_examples=70)
+@given(CASES)
+def test_no_value_is_lost(land, case):
+    """What the typed columns do not say stands in the record as it arrived; fields are never both misfit and typed."""
+    data_set, records = case
+    for record, row in zip(records, land(data_set, records, "json"), strict=True):
+        if not isinstance(record, dict):
+            assert row["misfits"] == ["(record)"]
+            assert row["record"] == json.dumps(record)
+            continue
+        known = {field.name for field in data_set.fields}
+        assert all(row[name] is None for name in row["misfits"])
+        assert not set(row["misfits"]) & set(row["conversions"])
+        for name in known:
+            is_given = record.get(name) is not None
+            assert (row[name] is not None or name in row["misfits"]) == is_given
+        extra = {name: value for name, value in record.items() if name not in known}
+        assert sorted(json.loads(row["extra_fields"] or "{}")) == sorted(extra)
+        is_plain = not (extra or row["misfits"] or row["conversions"])
+        assert row["record"] == (None if is_plain else json.dumps(record))
+
+
+@settings(max_examples=30)
+@given(CASES, st.randoms(use_true_random=False))
+def test_the_order_of_records_decides_nothing_but_their_row(land, case, random):
+    data_set, records = case
+    shuffled = random.sample(records, len(records))
+
+    def without_row(rows):
+        return sorted(repr({**row, "row": None}) for row in rows)
+
+    assert without_row(land(data_set, shuffled, "json")) == without_row(land(data_set, records, "json"))
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\n\0", codec="utf-8"), max_size=12)), st.sampled_from(DATA_SETS)
+)
+def test_every_line_that_is_not_blank_lands_at_its_own_row(land, lines, data_set):
+    rows = land(data_set, "\n".join(lines), "jsonl")
+    expected = [
+        number for number, line in enumerate(lines, start=1) if line.removeprefix("﻿" * (number == 1)).strip(" \t\r")
+    ]
+    assert [row["row"] for row in rows] == expected
