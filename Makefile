@@ -61,11 +61,16 @@ ifneq ($(shell cat .venv/.ready 2>/dev/null),$(shell pwd))
 .PHONY: $(READY)
 endif
 
+# Where a Python comes without the parts that put pip into a new environment, its own pip fills it from outside.
 $(READY): requirements/lock.txt pyproject.toml
 	@echo "Setting up .venv (once; a minute or two) ..." >&2
-	@[ "$$(cat $(READY) 2>/dev/null)" = "$$(pwd)" ] && [ -x $(BIN)/python ] || { \
-		rm -f $(READY); python=$$($(FIND_PYTHON)) || exit 1; "$$python" -m venv --clear .venv; }
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/lock.txt
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@python=$$($(FIND_PYTHON)) || exit 1; \
+	[ "$$(cat $(READY) 2>/dev/null)" = "$$(pwd)" ] && [ -x $(BIN)/python ] || { \
+		rm -f $(READY); "$$python" -m venv --clear .venv >/dev/null 2>&1 \
+		|| "$$python" -m venv --clear --without-pip .venv || exit 1; }; \
+	install() { "$$@" install -qq --disable-pip-version-check --require-hashes -r requirements/lock.txt \
+		&& "$$@" install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .; }; \
+	if $(BIN)/python -m pip --version >/dev/null 2>&1; then install $(BIN)/python -m pip; \
+	else install "$$python" -m pip --python $(BIN)/python; fi
 	@$(BIN)/python -m compileall -q mission_pipeline
 	@pwd > $(READY)
