@@ -44,7 +44,7 @@ docs: $(READY)  ## Write docs/warehouse.md again from the contracts and docs/que
 
 lock:  ## Write requirements/lock.txt again from requirements/requirements.in; needs a network.
 	@python=$$($(FIND_PYTHON)) && "$$python" -m venv --clear .venv-lock && .venv-lock/bin/python -m pip install -qq $(UV)
-	@.venv-lock/bin/uv pip compile requirements/requirements.in --quiet --python-version 3.11 --generate-hashes \
+	@.venv-lock/bin/uv pip compile requirements/requirements.in --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 		--output-file requirements/lock.txt
 	@rm -rf .venv-lock
