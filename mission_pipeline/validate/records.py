@@ -1,0 +1,100 @@
+"""Refuses records that are wrong in themselves: field by field. What they refer to, and nested values, come later."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pandera.errors
+import polars as pl
+
+from mission_pipeline.contracts.inputs import InputDataSet
+from mission_pipeline.validate import rules, set_aside, statements
+from mission_pipeline.validate.record_contracts import RecordContract, record_contract
+from mission_pipeline.warehouse import Build
+
+_WHOLE_RECORD = "(record)"
+
+
+def reject_faulty_records(build: Build, data_set: InputDataSet, latest: datetime) -> None:
+    """Reject records with a value of the wrong type, a missing required field, or a value out of its range.
+
+    Args:
+        build: the open build file.
+        data_set: the data set.
+        latest: the last moment that a time may name.
+
+    """
+    set_aside.reject(build, data_set, _misfits(build, data_set))
+    contract = record_contract(data_set, latest)
+    query = statements.records_to_check(data_set, contract.fields)
+    # Gathered first: while DuckDB streams a result, the connection can run nothing else.
+    found = [_broken_promises(contract, batch) for batch in build.batches(query)]
+    if found:
+        set_aside.reject(build, data_set, pl.concat(found))
+
+
+def _misfits(build: Build, data_set: InputDataSet) -> pl.DataFrame:
+    """Return the faults of the records that ingest could not read as the input contract says."""
+    types = {field.name: field.type for field in data_set.fields}
+    expected = {name: rules.EXPECTED[type_] for name, type_ in types.items()}
+    field, arrived = pl.col("field"), pl.col("arrived")
+    is_whole_record = field == _WHOLE_RECORD
+    is_text = arrived.str.starts_with('"') | arrived.is_null()
+    is_broken_id = field.replace_strict(types, default="", return_dtype=pl.String).eq("id") & is_text
+    found = build.frame(statements.misfits(data_set))
+    return found.select(
+        "record_id",
+        rule=pl.when(is_whole_record & pl.col("is_json"))
+        .then(pl.lit(rules.NOT_AN_OBJECT))
+        .when(is_whole_record)
+        .then(pl.lit(rules.NOT_JSON))
+        .when(is_broken_id)
+        .then(pl.lit(rules.BROKEN_ID))
+        .otherwise(pl.lit(rules.WRONG_TYPE)),
+        sentence=pl.when(is_whole_record & pl.col("is_json"))
+        .then(pl.lit("the record is not a JSON object"))
+        .when(is_whole_record)
+        .then(pl.lit("the line is not JSON"))
+        .otherwise(
+            pl.format(
+                "{} is {}, not {}",
+                field,
+                arrived.fill_null("unreadable"),
+                field.replace_strict(expected, default="", return_dtype=pl.String),
+            )
+        ),
+    ).cast(set_aside.FAULTS)  # type: ignore[arg-type]
+
+
+def _broken_promises(contract: RecordContract, batch: pl.DataFrame) -> pl.DataFrame:
+    """Return the faults of a batch of records; an eager frame, for Pandera lets bad values of a lazy one pass."""
+    try:
+        contract.schema.validate(batch.drop("record_id"), lazy=True)
+    except pandera.errors.SchemaErrors as errors:
+        cases = errors.failure_cases
+    else:
+        return pl.DataFrame(schema=set_aside.FAULTS)
+    if cases["index"].null_count():
+        raise errors_of_the_frame(cases)
+    meanings = pl.DataFrame(
+        [(field, number, rule, end) for (field, number), (rule, end) in contract.meanings.items()],
+        schema={"column": pl.String, "check_number": pl.Int32, "rule": pl.String, "ending": pl.String},
+        orient="row",
+    )
+    value = pl.col("failure_case").str.replace(r"\.0+$", "")
+    return (
+        cases.join(meanings, on=["column", "check_number"], how="left", nulls_equal=True)
+        .join(batch.select("record_id").with_row_index("index"), on="index", how="left")
+        .select(
+            "record_id",
+            "rule",
+            sentence=pl.when(pl.col("check_number").is_null())
+            .then(pl.format("{} {}", "column", "ending"))
+            .otherwise(pl.format("{} is {}, {}", "column", value, "ending")),
+        )
+    )
+
+
+def errors_of_the_frame(cases: pl.DataFrame) -> ValueError:
+    """Return the error for a frame that does not fit its schema at all: a fault of this program, not of a record."""
+    return ValueError(f"records were handed over in another form than their contract: {cases.head(3).rows()}")

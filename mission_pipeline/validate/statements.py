@@ -1,0 +1,200 @@
+"""The SQL of validation that is made from the input contracts, for it is the same for every data set. Runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mission_pipeline.contracts.inputs import InputDataSet, InputField
+
+if TYPE_CHECKING:
+    from mission_pipeline.validate.references import Agreement, Reference
+
+NUMBER_IN_QUOTES = r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"
+MAX_EXACT_INTEGER = 2**53
+
+
+def is_sound(table: str) -> str:
+    """Return the condition that a raw record of ``table`` was not set aside so far."""
+    name = table.removeprefix("raw.")
+    return (
+        "not exists (select 1 from raw.set_aside where set_aside.data_set = "
+        f"'{name}' and set_aside.record_id = {name}.rowid)"
+    )
+
+
+def misfits(data_set: InputDataSet) -> str:
+    """Return a query of every misfit: record_id, field, the value as it arrived, whether its record is JSON."""
+    return f"""
+select record_id, field, try_cast(record as json) is not null as is_json,
+    case when field <> '(record)' then cast(json_extract(try_cast(record as json), '$.' || field) as varchar) end
+        as arrived
+from (select rowid as record_id, unnest(misfits) as field, record from {data_set.raw_table} where len(misfits) > 0)"""
+
+
+def records_to_check(data_set: InputDataSet, fields: tuple[InputField, ...]) -> str:
+    """Return a query of the records without misfits: record_id and the fields, JSON as text."""
+    columns = ", ".join(
+        f"cast({field.name} as varchar) as {field.name}" if field.type == "json" else field.name for field in fields
+    )
+    return f"select rowid as record_id, {columns} from {data_set.raw_table} where len(misfits) = 0"
+
+
+def set_aside_earlier_files(data_set: InputDataSet) -> str:
+    """Return the statement that sets aside all but the last file's sound records; binds $data_set."""
+    return (
+        f"insert into raw.set_aside select $data_set, rowid, 'replaced', null, null from {data_set.raw_table} "
+        f"where file_order < (select max(file_order) from quality.loaded_files where data_set = $data_set) "
+        f"and {is_sound(data_set.raw_table)}"
+    )
+
+
+def set_aside_replaced(data_set: InputDataSet) -> str:
+    """Return the statement that leaves one sound record per key; binds $data_set.
+
+    Repeated keys are few, so they are looked for first, and only their records are put in order.
+    """
+    keys = ", ".join(data_set.key)
+    values = ", ".join("coalesce(attempt, 1) as attempt" if key == "attempt" else key for key in data_set.key)
+    return f"""
+insert into raw.set_aside
+with sound as (
+    select rowid as record_id, is_current, file_order, load_number, row, {values}
+    from {data_set.raw_table} where {is_sound(data_set.raw_table)}
+),
+repeated as (
+    select {keys} from sound group by {keys} having count(*) > 1
+),
+ranked as (
+    select record_id, is_current, row_number() over (
+        partition by {keys} order by is_current desc, file_order desc, load_number desc, row desc) as place
+    from sound semi join repeated using ({keys})
+)
+select $data_set, record_id, case when is_current then 'replaced' else 'forgotten' end, null, null
+from ranked where place > 1"""
+
+
+def record_as_it_arrived(data_set: InputDataSet) -> str:
+    """Return an expression of a raw record's text; what ingest did not keep whole is made again from its columns.
+
+    A field that was absent cannot be told from one that was null; both are left out.
+    """
+    fields = ", ".join(
+        f"""case when {field.name} is not null then '"{field.name}": ' || {_json_of(field)} end"""
+        for field in data_set.fields
+    )
+    return f"coalesce(record, '{{' || concat_ws(', ', {fields}) || '}}')"
+
+
+def _json_of(field: InputField) -> str:
+    match field.type:
+        case "json":
+            return f"cast({field.name} as varchar)"
+        case "time":
+            text = f"strftime({field.name}, '%Y-%m-%dT%H:%M:%S.%f')"
+            return f"to_json(regexp_replace({text}, '\\.?0*$', '') || 'Z')"
+        case "date":
+            return f"to_json(strftime({field.name}, '%Y-%m-%d'))"
+        case "number":
+            is_whole = f"{field.name} = trunc({field.name}) and abs({field.name}) < {MAX_EXACT_INTEGER}"
+            whole = f"cast(try_cast({field.name} as bigint) as varchar)"
+            return f"case when {is_whole} then {whole} else cast(to_json({field.name}) as varchar) end"
+        case _:
+            return f"to_json({field.name})"
+
+
+def rejected_records(data_set: InputDataSet) -> str:
+    """Return the query of the data set's rejected records in the files present."""
+    name = data_set.name
+    return (
+        f"select '{name}' as data_set, {name}.file, {name}.row, set_aside.rule, set_aside.reason, "
+        f"{record_as_it_arrived(data_set)} as record from {data_set.raw_table} inner join raw.set_aside "
+        f"on set_aside.data_set = '{name}' and set_aside.record_id = {name}.rowid "
+        f"where set_aside.why = 'rejected' and {name}.is_current"
+    )
+
+
+def record_counts(data_set: InputDataSet) -> str:
+    """Return a query of one row: what became of the data set's records, each figure counted by itself."""
+    name = data_set.name
+    return f"""
+select '{name}' as data_set,
+    count(*) filter (where {name}.is_current and set_aside.why is distinct from 'rejected') as rows_valid,
+    count(*) filter (where {name}.is_current and set_aside.why = 'replaced') as rows_replaced,
+    count(*) filter (where not {name}.is_current and set_aside.why is null) as rows_retained,
+    count(*) filter (where set_aside.why is null) as rows_staged
+from {data_set.raw_table}
+left join raw.set_aside on set_aside.data_set = '{name}' and set_aside.record_id = {name}.rowid"""
+
+
+def conversions(data_set: InputDataSet) -> str:
+    """Return a query of the fields that were converted: field, kind, rows, example_value."""
+    return f"""
+select field, 'converted_type' as kind, count(*) as rows,
+    min(cast(json_extract(try_cast(record as json), '$.' || field) as varchar)) as example_value
+from (select unnest(conversions) as field, record from {data_set.raw_table} where is_current and len(conversions) > 0)
+group by field"""
+
+
+def unknown_fields(data_set: InputDataSet) -> str:
+    """Return a query of the fields that nobody specified: field, kind, rows, example_value."""
+    return f"""
+select entry.key as field, 'unknown_field' as kind, count(*) as rows,
+    min(case when json_type(entry.value) <> 'NULL' then cast(entry.value as varchar) end) as example_value
+from (
+    select unnest(map_entries(cast(extra_fields as map(varchar, json)))) as entry
+    from {data_set.raw_table} where is_current and extra_fields is not null
+)
+group by entry.key"""
+
+
+def example_record(data_set: InputDataSet, why: str) -> str:
+    """Return a query of one row: how many records, and the key of the first; ``why``: replaced or retained."""
+    name = data_set.name
+    key = " || ', ' || ".join(
+        f"'{key} ' || {'coalesce(attempt, 1)' if key == 'attempt' else key}" for key in data_set.key
+    )
+    if why == "retained":
+        return f"select count(*) as rows, min({key}) as record from {data_set.raw_table} where not is_current and {is_sound(data_set.raw_table)}"
+    last_file = (
+        f" and file_order = (select max(file_order) from quality.loaded_files where data_set = '{name}')"
+        if data_set.kind == "reference"
+        else ""
+    )
+    return (
+        f"select count(*) as rows, min({key}) as record from {data_set.raw_table} inner join raw.set_aside "
+        f"on set_aside.data_set = '{name}' and set_aside.record_id = {name}.rowid "
+        f"where is_current and set_aside.why = 'replaced'{last_file}"
+    )
+
+
+def reference_faults(data_set: InputDataSet, references: Sequence[Reference], agreements: Sequence[Agreement]) -> str:
+    """Return the statement that sets aside sound records whose references do not hold."""
+    name = data_set.name
+    joins, rules, sentences = [], [], []
+    for reference in references:
+        alias = f"by_{reference.field}"
+        value = f"{name}.{reference.field}"
+        joins.append(f"left join {reference.table} as {alias} on {alias}.{reference.column} = {value}")
+        fails = f"{value} is not null and {alias}.{reference.column} is null"
+        rules.append(f"when {fails} then '{reference.rule}'")
+        sentences.append(
+            f"case when {fails} then '{reference.field} ' || {value} || ' is in no valid record of {reference.source}' end"
+        )
+    for agreement in agreements:
+        other = f"by_{agreement.through}.mission_id"
+        fails = f"{other} <> {name}.mission_id"
+        rules.append(f"when {fails} then '{agreement.rule}'")
+        sentences.append(
+            f"case when {fails} then 'mission_id is ' || {name}.mission_id || ', but {agreement.through} ' "
+            f"|| {name}.{agreement.through} || ' is of mission ' || {other} end"
+        )
+    return f"""
+insert into raw.set_aside
+with asked as (
+    select {name}.rowid as record_id, case {" ".join(rules)} end as rule,
+        concat_ws('; ', {", ".join(sentences)}) as reason
+    from {data_set.raw_table} {" ".join(joins)}
+    where {is_sound(data_set.raw_table)}
+)
+select '{name}', record_id, 'rejected', rule, reason || '.' from asked where rule is not null"""
