@@ -6,6 +6,7 @@ by the commands that need it, so that ``mission brief`` and ``--help`` answer at
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import tempfile
@@ -92,6 +93,9 @@ class BriefFormat(StrEnum):
 
 def main() -> NoReturn:
     """Run the command; every fault that a user can mend is one sentence on standard error, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets "?" for a letter, not a fault
     try:
         app()
     except MissionPipelineError as error:

@@ -3,9 +3,11 @@
 from dataclasses import replace
 from datetime import date
 
-from mission_pipeline.brief.compose import Judged, PathStep
+from mission_pipeline.brief.compose import compose_brief
 from mission_pipeline.brief.facts import Facts
-from mission_pipeline.contracts.judged import MissionScorecards, PortfolioSnapshots
+from mission_pipeline.contracts.judged import TREND_LABELS, MissionScorecards, PortfolioSnapshots
+from mission_pipeline.judge import verdict as judge
+from mission_pipeline.judge.confidence import Confidence, Reason, RecordCounts
 
 DAY = date(2026, 2, 6)
 SALES = "Accelerate Sales Pipeline Progression"
@@ -15,7 +17,7 @@ def scorecard(mission_id="M1", name="First mission", **figures):
     """A mission on track: one run, one KPI at its target, nobody had to step in."""
     row = {
         **dict.fromkeys(promise.name for promise in MissionScorecards.columns()),
-        "mission_id": mission_id, "mission_name": name, "owner": None, "open_runs": 0, "as_of_date": DAY,
+        "mission_id": mission_id, "mission_name": name, "owner": None, "as_of_date": DAY,
         "status": "ON_TRACK", "is_at_risk": False, "finished_runs": 6, "completed_runs": 6, "failed_runs": 0,
         "cancelled_runs": 0, "last_run_date": DAY, "health_score": 92.0, "outcome_score": 100.0,
         "trajectory_score": 92.0, "friction_score": 90.0, "risk_score": 100.0, "stability_score": 90.0,
@@ -40,7 +42,7 @@ def empty_scorecard(mission_id="M1", name="First mission"):
     row = dict.fromkeys(scorecard())
     row |= {
         "mission_id": mission_id, "mission_name": name, "as_of_date": DAY, "status": "NO_DATA", "is_at_risk": False,
-        "open_runs": 0, "finished_runs": 0, "completed_runs": 0, "failed_runs": 0, "cancelled_runs": 0,
+        "finished_runs": 0, "completed_runs": 0, "failed_runs": 0, "cancelled_runs": 0,
         "touchless_runs": 0, "touchless_known_runs": 0, "stability_label": "too_few_runs",
     }  # fmt: skip
     for series in ("kpi", "autonomy", "escalations", "approval_delay", "completion"):
@@ -65,13 +67,12 @@ def task(mission_id="M1", task_id="T1", name="First task", **figures):
 def trigger(trigger_name, mission=None, **figures):
     """A fired trigger; without a mission it is one of the portfolio."""
     row = {
-        "as_of_date": DAY, "mission_id": None, "mission_name": None, "owner": None, "trigger_name": trigger_name,
-        "severity": "medium", "trigger_rank": 1, "evidence": "direction_only", "supporting_runs": 2,
-        "observed_value": 1.0, "threshold": 1.0, "gap_to_target_pct": None, "task_id": None, "task_name": None,
-        "kpi_name": None,
+        "as_of_date": DAY, "mission_id": None, "trigger_name": trigger_name, "severity": "medium", "trigger_rank": 1,
+        "evidence": "direction_only", "supporting_runs": 2, "observed_value": 1.0, "threshold": 1.0,
+        "gap_to_target_pct": None, "task_id": None, "kpi_name": None,
     }  # fmt: skip
     if mission is not None:
-        row |= {name: mission[name] for name in ("mission_id", "mission_name", "owner")}
+        row["mission_id"] = mission["mission_id"]
     assert set(figures) <= set(row)
     return {**row, **figures}
 
@@ -91,14 +92,12 @@ def snapshot(**figures):
 
 
 def facts(**parts):
-    """One mission on track and nothing else of note."""
+    """One task within its plan and nothing of note."""
     plain = Facts(
         as_of=DAY,
-        missions=[scorecard()],
+        open_runs={},
         kpis=[],
         friction=[task()],
-        triggers=[],
-        portfolio=snapshot(),
         run_time={
             "finished_runs": 6, "run_minutes": 60.0, "unattributed_minutes": 6.0, "runs_with_known_times": 6,
             "known_run_minutes": 60.0, "newest_run_date": DAY,
@@ -118,9 +117,48 @@ def facts(**parts):
     return replace(plain, **parts)
 
 
-def judged(status="ON_TRACK", level="HIGH", reasons=(), path=()):
-    """What the verdict adds."""
-    return Judged(status, level, tuple(reasons), tuple(PathStep(*step) for step in path))
+def verdict(
+    policy, status="ON_TRACK", level="HIGH", reasons=(), *, missions=None, triggers=(), portfolio=None, tasks=()
+):
+    """The verdict that follows from rows of the marts, with a confidence of one's own choosing."""
+    missions = [scorecard()] if missions is None else missions
+    portfolio = snapshot(status=status) if portfolio is None else portfolio
+    driver = triggers[0] if triggers else None
+    by_mission = {row["mission_id"]: row for row in missions}
+    known = [
+        judge.TaskFriction(**{name: row[name] for name in judge.TaskFriction.__dataclass_fields__}) for row in tasks
+    ]
+    friction = judge._friction(driver, by_mission, portfolio, known)
+    return judge.Verdict(
+        as_of=DAY,
+        status=status,
+        driver=driver,
+        trends=judge.TrendCounts(**{x: sum(row["kpi_trend"] == x for row in missions) for x in TREND_LABELS}),
+        friction=friction,
+        action=judge._action(driver, by_mission, friction, policy),
+        confidence=Confidence(level, tuple(Reason(level, "few_runs", sentence, {}) for sentence in reasons)),
+        win=judge._win(missions),
+        snapshot=portfolio,
+        scorecards=tuple(missions),
+        triggers=tuple(triggers),
+        what_to_fix=tuple(known),
+        path_to_on_track=judge.path_to_on_track(missions, triggers, policy),
+        reconciliation=(),
+        records=RecordCounts(10, 0),
+        policy_version=policy.version,
+        policy_sha256=policy.sha256,
+    )
+
+
+def compose(
+    policy, status="ON_TRACK", level="HIGH", reasons=(), *, missions=None, triggers=(), portfolio=None, **parts
+):
+    """A brief of rows: those that the verdict carries, and ``parts`` of the facts beside it."""
+    beside = facts(**parts)
+    judgement = verdict(
+        policy, status, level, reasons, missions=missions, triggers=triggers, portfolio=portfolio, tasks=beside.friction
+    )
+    return compose_brief(judgement, beside, policy)
 
 
 def kpi(mission_id, name, **figures):
@@ -135,8 +173,8 @@ def kpi(mission_id, name, **figures):
     return {**row, **figures}
 
 
-def shipped_facts():
-    """The shipped portfolio as of 2026-02-06."""
+def compose_shipped(policy, **parts):
+    """The brief of the shipped portfolio as of 2026-02-06."""
     improving = {"kpi_trend": "improving"}
     m001 = scorecard(
         "M001", "Reduce Customer Onboarding Time", **improving, finished_runs=3, completed_runs=3, kpi_trend_runs=3,
@@ -168,16 +206,16 @@ def shipped_facts():
         top_bottleneck_task_id="T8", top_bottleneck_status="isolated",
     )  # fmt: skip
     reported = {"source": "mission_portfolio_snapshot", "subject": "2026-02-06", "report_date": DAY}
-    return facts(
-        missions=[m001, m002, m003],
-        triggers=[
+    rows = {
+        "missions": [m001, m002, m003],
+        "triggers": [
             trigger("AUTONOMY_REGRESSION", m002, severity="high", gap_to_target_pct=14.2857, observed_value=45.95),
             trigger("ESCALATION_BURDEN_RISING", m002, trigger_rank=2, gap_to_target_pct=14.2857),
             trigger("REPEATED_BOTTLENECK", m002, trigger_rank=3, task_id="T5", gap_to_target_pct=14.2857),
             trigger("RISK_CLUSTER_FORMING", m002, trigger_rank=4, gap_to_target_pct=14.2857),
             trigger("REPEATED_BOTTLENECK", m001, trigger_rank=5, task_id="T2", supporting_runs=3),
         ],
-        friction=[
+        "friction": [
             task("M002", "T5", "Draft personalized outreach email", estimated_minutes=6.0, mean_actual_minutes=8.0,
                  mean_human_delay_minutes=4.5, friction_minutes=7.3333, recent_hits=2,
                  bottleneck_status="recurring", bottleneck_driver="task_overrun"),
@@ -187,7 +225,7 @@ def shipped_facts():
             task("M003", "T8", "Draft resolution message", friction_minutes=2.0, recent_hits=1,
                  mean_human_delay_minutes=2.6667, bottleneck_status="isolated", bottleneck_driver="risk"),
         ],
-        kpis=[
+        "kpis": [
             kpi("M001", "onboarding_time_days", is_primary=True, baseline_value=5.0, target_value=2.0,
                 latest_value=2.1, improvement_vs_baseline_pct=58.0, target_status="near", latest_run_id="R"),
             kpi("M001", "steps", kpi_kind="ceiling", target_value=5.0, latest_value=3.0, target_status="met"),
@@ -199,16 +237,16 @@ def shipped_facts():
             kpi("M003", "csat", kpi_kind="floor", direction="higher_is_better", target_value=4.0, latest_value=4.4,
                 target_status="met"),
         ],
-        portfolio=snapshot(
+        "portfolio": snapshot(
             status="WATCH", autonomy_score=60.7722, completed_runs=8, missions_at_risk=1, missions_on_track=2,
             missions_watch=1, avg_kpi_improvement_pct=58.0635, top_bottleneck_mission_id="M002",
             top_bottleneck_task_id="T5", top_bottleneck_task_name="Draft personalized outreach email",
         ),
-        run_time={
+        "run_time": {
             "finished_runs": 8, "run_minutes": 381.0, "unattributed_minutes": 215.0, "runs_with_known_times": 8,
             "known_run_minutes": 381.0, "newest_run_date": DAY,
         },
-        risks_detected=[
+        "risks_detected": [
             {"signal_id": "s1", "run_id": "RUN_2026_02_01_006", "mission_id": "M003", "task_id": None,
              "kpi_name": "csat", "risk_type": "csat", "severity": "high", "observed_value": 3.9, "threshold": 4.0,
              "rule": "limit_breached", "reported_event_id": "RISK_003"},
@@ -216,11 +254,11 @@ def shipped_facts():
              "kpi_name": None, "risk_type": "approval_delay", "severity": "medium", "observed_value": 6.0,
              "threshold": 5.0, "rule": "approval_delay", "reported_event_id": None},
         ],
-        risks_reported=[
+        "risks_reported": [
             {"event_id": "RISK_003", "run_id": "RUN_2026_02_01_006", "mission_id": "M003", "task_id": "T8",
              "risk_type": "csat_risk", "severity": "high", "status": "closed", "signal_id": "s1"},
         ],
-        reconciliation=[
+        "reconciliation": [
             {**reported, "field": "missions_at_risk", "reported_value": "0", "computed_value": "1",
              "difference": -1.0, "verdict": "differs"},
             {**reported, "field": "avg_kpi_improvement_pct", "reported_value": "33", "computed_value": "58.063492",
@@ -231,16 +269,8 @@ def shipped_facts():
              "field": "avg_task_duration_minutes", "reported_value": "4.2", "computed_value": "3.7778",
              "difference": 0.4222, "verdict": "differs"},
         ],
-        reconciliation_counts={"figures": 39, "agree": 12, "differ": 27, "not_computable": 0},
-        row_totals={"rows_in": 66, "rows_valid": 66, "rows_rejected": 0, "rows_replaced": 0, "rows_retained": 0},
-    )  # fmt: skip
-
-
-def shipped_judged():
-    """The verdict on it."""
-    return judged(
-        "WATCH",
-        "MEDIUM",
-        ["M002 has only 2 finished runs; 6 are needed for HIGH"],
-        [("M002", "health of 79.43 has to reach 85 points"), ("M002", "autonomy regression has to clear")],
-    )
+        "reconciliation_counts": {"figures": 39, "agree": 12, "differ": 27, "not_computable": 0},
+        "row_totals": {"rows_in": 66, "rows_valid": 66, "rows_rejected": 0, "rows_replaced": 0, "rows_retained": 0},
+    }  # fmt: skip
+    reasons = [f"{SALES} (M002) has only 2 finished runs"]
+    return compose(policy, "WATCH", "MEDIUM", reasons, **{**rows, **parts})

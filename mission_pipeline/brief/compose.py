@@ -7,13 +7,13 @@ rounded to four decimals in the JSON, and an unknown one is null. No clock: the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
 from mission_pipeline.brief.evidence import Claims, Column, stored
 from mission_pipeline.brief.facts import Facts
-from mission_pipeline.brief.findings import Finding, finding_of
+from mission_pipeline.brief.findings import Finding, finding_of, finding_of_task
+from mission_pipeline.brief.verdict import Condition, Verdict
 from mission_pipeline.policy import Policy
 
 Row = Mapping[str, Any]
@@ -48,6 +48,9 @@ PORTFOLIO_FIGURES = (
     "human_interventions_last_24h", "open_risk_events",
 )  # fmt: skip
 
+WIN_FIGURES = (
+    "baseline_value", "first_value", "latest_value", "improvement_vs_baseline_pct", "improvement_vs_first_pct",
+)  # fmt: skip
 TRIGGER_FIGURES = (
     "severity", "evidence", "supporting_runs", "observed_value", "threshold", "gap_to_target_pct", "task_id",
     "kpi_name",
@@ -70,70 +73,46 @@ _TRIGGER_SQL = (
     "and mission_id is not distinct from $mission_id"
 )
 
-_NO_PORTFOLIO: dict[str, Any] = dict.fromkeys(PORTFOLIO_FIGURES) | dict.fromkeys(
-    (name for name in PORTFOLIO_FIGURES if name.startswith("missions_") or name.endswith("_runs")), 0
-)
 _FRICTION_AREAS = ("REPEATED_BOTTLENECK", "APPROVAL_DELAY_PERSISTING")
 
 
-@dataclass(frozen=True)
-class PathStep:
-    """One condition for ON_TRACK; ``mission_id`` is None for one of the portfolio."""
-
-    mission_id: str | None
-    text: str
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What the verdict adds to the tables: the status, how far to trust it, and what is missing to ON_TRACK."""
-
-    status: str
-    confidence_level: str
-    confidence_reasons: Sequence[str]
-    path: Sequence[PathStep]
-
-
-def compose_brief(judged: Judged, facts: Facts, policy: Policy) -> dict[str, Any]:
+def compose_brief(verdict: Verdict, facts: Facts, policy: Policy) -> dict[str, Any]:
     """Return the JSON of a brief, with the keys of the contract in their order."""
-    return _Composer(judged, facts, policy).brief()
+    return _Composer(verdict, facts, policy).brief()
 
 
 class _Composer:
-    def __init__(self, judged: Judged, facts: Facts, policy: Policy) -> None:
-        self.judged, self.facts, self.policy = judged, facts, policy
-        self.portfolio: Row = facts.portfolio or _NO_PORTFOLIO
-        self.missions = {mission["mission_id"]: mission for mission in facts.missions}
+    def __init__(self, verdict: Verdict, facts: Facts, policy: Policy) -> None:
+        self.verdict, self.facts, self.policy = verdict, facts, policy
+        self.missions: dict[str, Row] = {row["mission_id"]: row for row in verdict.scorecards}
         self.tasks = {(task["mission_id"], task["task_id"]): task for task in facts.friction}
-        self.driver: Row | None = facts.triggers[0] if facts.triggers else None
-        self.friction_task = self._friction_task()
-        self.findings = [self._finding(trigger) for trigger in facts.triggers]
+        self.driver = verdict.driver
+        self.findings = [self._finding(trigger) for trigger in verdict.triggers]
         self.claims = Claims(facts.as_of)
 
     def brief(self) -> dict[str, Any]:
-        facts, policy = self.facts, self.policy
-        win = self._win()
+        facts = self.facts
         brief: dict[str, Any] = {
             "as_of": facts.as_of,
-            "status": self.judged.status,
+            "status": self.verdict.status,
             "interpretation": self._interpretation(),
             "primary_driver": self._primary_driver(),
             "trend_insight": self._trend_insight(),
             "friction_signal": self._friction_signal(),
             "recommended_action": self._recommended_action(),
             "confidence": {
-                "level": self.judged.confidence_level,
-                "reasons": list(self.judged.confidence_reasons),
+                "level": self.verdict.confidence.level,
+                "reasons": [reason.sentence for reason in self.verdict.confidence.reasons],
             },
-            "win": win,
+            "win": self._win(),
             "portfolio": self._portfolio(),
-            "missions": [self._mission(mission) for mission in facts.missions],
-            "triggers": [self._trigger(trigger) for trigger in facts.triggers],
+            "missions": [self._mission(mission) for mission in self.verdict.scorecards],
+            "triggers": [self._trigger(trigger) for trigger in self.verdict.triggers],
             "reconciliation": [dict(row) for row in facts.reconciliation],
             "data_quality": self._data_quality(),
             "what_to_fix": self._what_to_fix(),
-            "path_to_on_track": [{"mission_id": step.mission_id, "text": step.text} for step in self.judged.path],
-            "policy": {"version": policy.version, "sha256": policy.sha256},
+            "path_to_on_track": [self._condition(condition) for condition in self.verdict.path_to_on_track],
+            "policy": {"version": self.verdict.policy_version, "sha256": self.verdict.policy_sha256},
             "inputs": [{"file": row["file"], "sha256": row["sha256"], "rows": row["rows"]} for row in facts.inputs],
         }
         brief = stored(brief)
@@ -144,7 +123,7 @@ class _Composer:
 
     def _primary_driver(self) -> dict[str, Any]:
         if self.driver is None:
-            reason = "no mission has finished a run yet" if self.judged.status == "NO_DATA" else "no rule has fired"
+            reason = "no mission has finished a run yet" if self.verdict.status == "NO_DATA" else "no rule has fired"
             return {
                 "trigger": None,
                 "mission_id": None,
@@ -165,7 +144,7 @@ class _Composer:
 
     def _why_without_driver(self) -> str:
         weak = self._weakest_mission()
-        if self.judged.status in ("ON_TRACK", "NO_DATA") or weak is None:
+        if self.verdict.status in ("ON_TRACK", "NO_DATA") or weak is None:
             return ""
         part, score = self._weakest_part(weak)
         return (
@@ -175,7 +154,7 @@ class _Composer:
         )
 
     def _weakest_mission(self) -> Row | None:
-        judged = [mission for mission in self.facts.missions if mission["health_score"] is not None]
+        judged = [mission for mission in self.verdict.scorecards if mission["health_score"] is not None]
         return min(judged, key=lambda mission: (mission["health_score"], mission["mission_id"]), default=None)
 
     def _weakest_part(self, mission: Row) -> tuple[str, float | None]:
@@ -193,13 +172,18 @@ class _Composer:
         return weakest, known[weakest]
 
     def _trend_insight(self) -> dict[str, Any]:
-        labels = [mission["kpi_trend"] for mission in self.facts.missions]
-        counts = {label: labels.count(label) for label in say.TREND_WORDS}
+        trends = self.verdict.trends
+        counts = {
+            "improving": trends.improving,
+            "flat": trends.flat,
+            "worsening": trends.worsening,
+            "insufficient_data": trends.insufficient_data,
+        }
         return {"headline": self._trend_headline(counts), **counts}
 
     def _trend_headline(self, counts: Mapping[str, int]) -> str:
-        total = len(self.facts.missions)
-        moving = [m for m in self.facts.missions if m["kpi_trend"] in ("improving", "worsening")]
+        total = len(self.verdict.scorecards)
+        moving = [m for m in self.verdict.scorecards if m["kpi_trend"] in ("improving", "worsening")]
         if counts["insufficient_data"] == total:
             return "Too early for a trend: no mission has two finished runs with its main KPI."
         if counts["improving"] == total:
@@ -222,7 +206,7 @@ class _Composer:
             ]
             opening = f"Of {say.counted(total, 'mission')}, {say.listed(parts)} on the main KPI"
         worth = f" ({_worth_of(moving)})" if moving else ""
-        falling = [m for m in self.facts.missions if m["autonomy_trend"] == "worsening"]
+        falling = [m for m in self.verdict.scorecards if m["autonomy_trend"] == "worsening"]
         if not falling:
             return f"{opening}{worth}."
         names = [self._name(mission) for mission in falling]
@@ -230,17 +214,9 @@ class _Composer:
         link = "but" if counts["improving"] else "and"
         return f"{opening}{worth}, {link} autonomy worsens in {which}."
 
-    def _friction_task(self) -> Row | None:
-        """The driver mission's top bottleneck; without a driver mission, or where it has none, the portfolio's."""
-        mission = self.missions.get(self.driver["mission_id"]) if self.driver is not None else None
-        if mission is not None and mission["top_bottleneck_task_id"] is not None:
-            return self.tasks.get((mission["mission_id"], mission["top_bottleneck_task_id"]))
-        if mission is not None:
-            return None
-        return self.tasks.get((self.portfolio["top_bottleneck_mission_id"], self.portfolio["top_bottleneck_task_id"]))
-
     def _friction_signal(self) -> dict[str, Any]:
-        task = self.friction_task
+        chosen = self.verdict.friction
+        task = None if chosen is None else self.tasks.get((chosen.mission_id, chosen.task_id))
         if task is None:
             of_mission = self.driver is not None and self.driver["mission_id"] is not None
             where = f" in {self._mission_name(self.driver['mission_id'])}" if of_mission and self.driver else ""
@@ -263,14 +239,13 @@ class _Composer:
 
     def _recommended_action(self) -> dict[str, Any]:
         if self.findings:
-            finding, trigger = self.findings[0], self.facts.triggers[0]
-            owner = trigger["owner"] if trigger["mission_id"] is not None else None
-            return {"text": finding.action, "owner": owner, "aim": finding.aim}
-        if self.judged.status == "NO_DATA":
+            finding, action = self.findings[0], self.verdict.action
+            return {"text": finding.action, "owner": action.owner if action is not None else None, "aim": finding.aim}
+        if self.verdict.status == "NO_DATA":
             text = "Finish a first run of a mission, or check that its telemetry arrives."
             return {"text": text, "owner": None, "aim": "one finished run of each mission"}
         weak = self._weakest_mission()
-        if self.judged.status == "ON_TRACK" or weak is None:
+        if self.verdict.status == "ON_TRACK" or weak is None:
             if self._is_stale():
                 text = "Check why no newer telemetry has arrived; until then take nothing here for the present state."
                 return {"text": text, "owner": None, "aim": "a run that ended within the last days"}
@@ -285,11 +260,11 @@ class _Composer:
         }
 
     def _interpretation(self) -> str:
-        status = self.judged.status
+        status = self.verdict.status
         if status == "NO_DATA":
             return "Nothing can be judged yet: no mission has finished a run."
-        labels = [mission["kpi_trend"] for mission in self.facts.missions]
-        improving, worsening = labels.count("improving"), labels.count("worsening")
+        trends = self.verdict.trends
+        improving, worsening = trends.improving, trends.worsening
         if status == "ON_TRACK":
             if self._is_stale():
                 return (
@@ -306,7 +281,7 @@ class _Composer:
             opening = "Progress is uneven, and not enough for ON_TRACK"
         elif worsening:
             opening = "Results are slipping, and ON_TRACK is out of reach"
-        elif set(labels) == {"insufficient_data"}:
+        elif not trends.flat:
             opening = "It is too early to speak of progress, and it is not enough for ON_TRACK"
         else:
             opening = "Results stand still, and that is not enough for ON_TRACK"
@@ -325,7 +300,7 @@ class _Composer:
         mission_id = self.driver["mission_id"]
         holds_up = [
             say.TRIGGER_AREAS[trigger["trigger_name"]]
-            for trigger in self.facts.triggers
+            for trigger in self.verdict.triggers
             if trigger["mission_id"] == mission_id and trigger["trigger_name"] in _FRICTION_AREAS
         ]
         areas = [*dict.fromkeys([*holds_up, *areas])]
@@ -340,27 +315,24 @@ class _Composer:
     # ------------------------------------------------------------------ what follows
 
     def _win(self) -> dict[str, Any]:
-        known = [
-            mission
-            for mission in self.facts.missions
-            if mission["kpi_improvement_vs_baseline_pct"] is not None and mission["kpi_improvement_vs_baseline_pct"] > 0
-        ]
-        best: Row = min(known, key=lambda m: (-m["kpi_improvement_vs_baseline_pct"], m["mission_id"]), default={})
+        win = self.verdict.win
+        if win is None:
+            return dict.fromkeys(("mission_id", "kpi_name", *WIN_FIGURES))
         return {
-            "mission_id": best.get("mission_id"),
-            "kpi_name": best.get("kpi_name"),
-            "baseline_value": best.get("kpi_baseline_value"),
-            "first_value": best.get("kpi_first_value"),
-            "latest_value": best.get("kpi_latest_value"),
-            "improvement_vs_baseline_pct": best.get("kpi_improvement_vs_baseline_pct"),
-            "improvement_vs_first_pct": best.get("kpi_improvement_vs_first_pct"),
+            "mission_id": win.mission_id,
+            "kpi_name": win.kpi_name,
+            "baseline_value": win.baseline_value,
+            "first_value": win.first_value,
+            "latest_value": win.latest_value,
+            "improvement_vs_baseline_pct": win.improvement_vs_baseline_pct,
+            "improvement_vs_first_pct": win.improvement_vs_first_pct,
         }
 
     def _portfolio(self) -> dict[str, Any]:
         time = self.facts.run_time
         return {
-            "missions": len(self.facts.missions),
-            **{name: self.portfolio[name] for name in PORTFOLIO_FIGURES},
+            "missions": len(self.verdict.scorecards),
+            **{name: self.verdict.snapshot[name] for name in PORTFOLIO_FIGURES},
             "newest_run_date": time["newest_run_date"],
             "run_time": {
                 name: time[name]
@@ -384,7 +356,7 @@ class _Composer:
             "mission_id": mission["mission_id"],
             "mission_name": mission["mission_name"],
             "owner": mission["owner"],
-            "open_runs": mission["open_runs"],
+            "open_runs": self.facts.open_runs.get(mission["mission_id"], 0),
             **{name: mission[name] for name in MISSION_FIGURES},
             "kpis": [
                 {name: value for name, value in kpi.items() if name not in ("mission_id", "latest_run_id")}
@@ -401,20 +373,67 @@ class _Composer:
         }
 
     def _what_to_fix(self) -> list[dict[str, Any]]:
-        return [
+        """Every finding by rank, then tasks that hold runs up without a finding of their own, most friction first."""
+        fixes = [
             {
-                "rank": rank,
                 "trigger": trigger["trigger_name"],
                 "severity": trigger["severity"],
                 "mission_id": trigger["mission_id"],
+                "task_id": trigger["task_id"],
                 "headline": finding.headline,
                 "why": finding.why,
                 "action": finding.action,
                 "aim": finding.aim,
-                "owner": trigger["owner"] if trigger["mission_id"] is not None else None,
+                "owner": self.missions.get(trigger["mission_id"], {}).get("owner"),
             }
-            for rank, (trigger, finding) in enumerate(zip(self.facts.triggers, self.findings, strict=True), start=1)
+            for trigger, finding in zip(self.verdict.triggers, self.findings, strict=True)
         ]
+        told = {
+            (trigger["mission_id"], trigger["task_id"])
+            for trigger in self.verdict.triggers
+            if trigger["trigger_name"] == "REPEATED_BOTTLENECK"
+        }
+        for task in self.facts.friction:
+            if task["bottleneck_status"] == "clear" or (task["mission_id"], task["task_id"]) in told:
+                continue
+            finding = finding_of_task(task, self._mission_name(task["mission_id"]), self._policy_of(task["mission_id"]))
+            fixes.append(
+                {
+                    "trigger": None,
+                    "severity": None,
+                    "mission_id": task["mission_id"],
+                    "task_id": task["task_id"],
+                    "headline": finding.headline,
+                    "why": finding.why,
+                    "action": finding.action,
+                    "aim": finding.aim,
+                    "owner": self.missions.get(task["mission_id"], {}).get("owner"),
+                }
+            )
+        return [{"rank": rank, **fix} for rank, fix in enumerate(fixes, start=1)]
+
+    def _condition(self, condition: Condition) -> dict[str, Any]:
+        """One thing that stands between the portfolio and ON_TRACK, with its figures and in words."""
+        name = say.mission_words(condition.mission_id, condition.mission_name)
+        if condition.kind == "health":
+            now, needed = say.points(condition.current), say.number(condition.needed)
+            text = f"the health of {name} is {now} and has to reach {needed} points."
+        elif condition.kind == "unknown_health":
+            text = f"the health of {name} has to become known: a figure that it needs was not reported."
+        else:
+            text = next(
+                f"{say.TRIGGER_TITLES[trigger['trigger_name']]} has to clear: {finding.aim}"
+                for trigger, finding in zip(self.verdict.triggers, self.findings, strict=True)
+                if (trigger["mission_id"], trigger["trigger_name"]) == (condition.mission_id, condition.trigger_name)
+            )
+        return {
+            "mission_id": condition.mission_id,
+            "kind": condition.kind,
+            "trigger": condition.trigger_name,
+            "current": condition.current,
+            "needed": condition.needed,
+            "text": text,
+        }
 
     def _data_quality(self) -> dict[str, Any]:
         facts = self.facts
@@ -437,8 +456,13 @@ class _Composer:
         if mission is not None:
             task_id = trigger["task_id"] or mission["top_bottleneck_task_id"]
             task = self.tasks.get((mission_id, task_id))
-        policy = self.policy if mission_id is None else self.policy.for_mission(mission_id)
-        return finding_of(trigger, mission, task, self.portfolio, policy)
+        policy = self._policy_of(mission_id)
+        is_driver = trigger["trigger_rank"] == 1 and self.verdict.action is not None
+        aims = self.verdict.action.aims if self.verdict.action is not None and is_driver else ()
+        return finding_of(trigger, mission, task, self.verdict.snapshot, policy, aims)
+
+    def _policy_of(self, mission_id: str | None) -> Policy:
+        return self.policy if mission_id is None else self.policy.for_mission(mission_id)
 
     def _mission_name(self, mission_id: str | None) -> str | None:
         if mission_id is None:
@@ -451,13 +475,10 @@ class _Composer:
     def _claim_all(self, brief: Mapping[str, Any]) -> None:
         """Add the claims of a composed brief: each value as it stands there, with the query that yields it."""
         add = self.claims.add
-        if self.facts.portfolio is not None:
-            add("status", "status", brief["status"], _PORTFOLIO_SQL, column=Column("status"))
-            for name in PORTFOLIO_FIGURES:
-                add(
-                    f"portfolio.{name}", f"portfolio.{name}", brief["portfolio"][name], _PORTFOLIO_SQL,
-                    column=Column(name),
-                )  # fmt: skip
+        add("status", "status", brief["status"], _PORTFOLIO_SQL, column=Column("status"))
+        for name in PORTFOLIO_FIGURES:
+            value = brief["portfolio"][name]
+            add(f"portfolio.{name}", f"portfolio.{name}", value, _PORTFOLIO_SQL, column=Column(name))
         if self.driver is not None:
             for key, column in (("trigger", "trigger_name"), ("mission_id", "mission_id"), ("evidence", "evidence")):
                 add(
@@ -474,10 +495,7 @@ class _Composer:
                     column=Column(column), mission_id=friction["mission_id"], task_id=friction["task_id"],
                 )  # fmt: skip
         if brief["win"]["mission_id"] is not None:
-            for key in (
-                "baseline_value", "first_value", "latest_value", "improvement_vs_baseline_pct",
-                "improvement_vs_first_pct",
-            ):  # fmt: skip
+            for key in WIN_FIGURES:
                 add(
                     f"win.{key}", f"win.{key}", brief["win"][key], _SCORECARD_SQL,
                     column=Column(f"kpi_{key}"), mission_id=brief["win"]["mission_id"],

@@ -82,13 +82,13 @@ def first_screen(brief: Brief) -> tuple[Entry, ...]:
     if action["aim"]:
         action_details.append(f"Owner: {action['owner']}" if action["owner"] else "Owner: nobody is named for it.")
     return (
-        Entry("Status", f"{brief['status']}: {say.STATUS_WORDS[brief['status']]}"),
+        Entry("Status", f"{brief['status']} – {say.STATUS_WORDS[brief['status']]}"),
         Entry("In one sentence", brief["interpretation"]),
         Entry("Primary driver", driver["headline"], (driver["why"],) if driver["why"] else ()),
         Entry("Trend", trend["headline"]),
         Entry("Friction", friction["headline"]),
         Entry("Recommended action", action["text"], tuple(action_details)),
-        Entry("Confidence", f"{confidence['level']}: {say.CONFIDENCE_WORDS[confidence['level']]}", reasons),
+        Entry("Confidence", f"{confidence['level']} – {say.CONFIDENCE_WORDS[confidence['level']]}", reasons),
     )
 
 
@@ -107,7 +107,12 @@ def _what_to_fix(brief: Brief) -> Section:
     if not fixes:
         return Section("What to fix, most urgent first", ("No rule has fired: there is nothing to fix today.",))
     items = tuple(
-        Entry(f"{fix['headline']} ({fix['severity']})", fix["why"], (fix["action"],)) for fix in fixes[:SHOWN_FIXES]
+        Entry(
+            f"{fix['headline']} ({fix['severity']})" if fix["severity"] else fix["headline"],
+            fix["why"],
+            (fix["action"],),
+        )
+        for fix in fixes[:SHOWN_FIXES]
     )
     return Section(
         "What to fix, most urgent first",
@@ -494,7 +499,9 @@ def _path(brief: Brief) -> Section:
         return Section(title, ("The first finished run of each mission: until then nothing can be judged.",))
     return Section(
         title,
-        items=tuple(Entry(step["mission_id"] or "Portfolio", step["text"]) for step in steps[:SHOWN_ROWS]),
+        items=tuple(
+            Entry(step["mission_id"] or "Portfolio", say.capitalised(step["text"])) for step in steps[:SHOWN_ROWS]
+        ),
         notes=_more(len(steps), SHOWN_ROWS, "step"),
     )
 

@@ -13,13 +13,6 @@ from mission_pipeline.warehouse import Build
 
 Row = dict[str, Any]
 
-_MISSIONS = """
-select scorecards.*, missions.mission_name, missions.owner
-from marts.mission_scorecards as scorecards
-left join staging.missions as missions using (mission_id)
-where scorecards.as_of_date = $as_of
-order by scorecards.mission_id
-"""
 _OPEN_RUNS = """
 select mission_id, count(*) as open_runs
 from marts.mission_run_facts
@@ -82,15 +75,6 @@ where friction.friction_date <= $as_of
 qualify row_number() over (partition by friction.mission_id, friction.task_id order by friction.friction_date desc) = 1
 order by friction.friction_minutes desc nulls last, friction.mission_id, friction.task_id
 """
-_TRIGGERS = """
-select triggers.*, missions.mission_name, missions.owner, tasks.task_name
-from marts.mission_triggers as triggers
-left join staging.missions as missions using (mission_id)
-left join staging.mission_tasks as tasks on triggers.task_id = tasks.task_id
-where triggers.as_of_date = $as_of
-order by triggers.trigger_rank
-"""
-_PORTFOLIO = "select * from marts.portfolio_snapshots where snapshot_date = $as_of"
 _RUN_TIME = """
 select
     count(*) filter (where status in ('completed', 'failed')) as finished_runs,
@@ -175,14 +159,15 @@ _INPUTS = "select data_set, file, sha256, rows from quality.loaded_files order b
 
 @dataclass(frozen=True)
 class Facts:
-    """Rows that a brief shows, as of the end of ``as_of``; see the queries above for their columns and order."""
+    """Rows that a brief shows, as of the end of ``as_of``; see the queries above for their columns and order.
+
+    ``open_runs``: mission id → runs open at the end of the day; a mission without one is left out.
+    """
 
     as_of: date
-    missions: list[Row]
+    open_runs: dict[str, int]
     kpis: list[Row]
     friction: list[Row]
-    triggers: list[Row]
-    portfolio: Row | None
     run_time: Row
     risks_detected: list[Row]
     risks_reported: list[Row]
@@ -203,15 +188,11 @@ def read_facts(build: Build, as_of: date) -> Facts:
     def rows(sql: str) -> list[Row]:
         return build.frame(sql, {"as_of": as_of}).to_dicts()
 
-    open_runs = {row["mission_id"]: row["open_runs"] for row in rows(_OPEN_RUNS)}
-    portfolio = rows(_PORTFOLIO)
     return Facts(
         as_of=as_of,
-        missions=[{**row, "open_runs": open_runs.get(row["mission_id"], 0)} for row in rows(_MISSIONS)],
+        open_runs={row["mission_id"]: row["open_runs"] for row in rows(_OPEN_RUNS)},
         kpis=rows(_KPIS),
         friction=rows(_FRICTION),
-        triggers=rows(_TRIGGERS),
-        portfolio=portfolio[0] if portfolio else None,
         run_time=rows(_RUN_TIME)[0],
         risks_detected=rows(_RISKS_DETECTED),
         risks_reported=rows(_RISKS_REPORTED),

@@ -6,11 +6,12 @@ Figures come from the trigger, the mission's scorecard and the policy; none is m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
+from mission_pipeline.brief.verdict import Aim
 from mission_pipeline.policy import Policy
 
 Row = Mapping[str, Any]
@@ -35,6 +36,7 @@ class _Case:
     portfolio: Row
     policy: Policy
     task: Row
+    aims: Mapping[str, Aim]
 
     @property
     def name(self) -> str:
@@ -59,7 +61,9 @@ class _Case:
         return say.evidence_words(self.trigger["evidence"], self.trigger["supporting_runs"])
 
 
-def finding_of(trigger: Row, mission: Row | None, task: Row | None, portfolio: Row, policy: Policy) -> Finding:
+def finding_of(
+    trigger: Row, mission: Row | None, task: Row | None, portfolio: Row, policy: Policy, aims: Sequence[Aim] = ()
+) -> Finding:
     """Return the words of a fired trigger.
 
     Args:
@@ -68,9 +72,10 @@ def finding_of(trigger: Row, mission: Row | None, task: Row | None, portfolio: R
         task: the task to act on, as a row of the friction table; None when none is known.
         portfolio: the day's row of ``marts.portfolio_snapshots``.
         policy: the policy as it holds for the mission.
+        aims: figures that the verdict wants changed, where it names any.
 
     """
-    case = _Case(trigger, mission or {}, portfolio, policy, task or {})
+    case = _Case(trigger, mission or {}, portfolio, policy, task or {}, {aim.measure: aim for aim in aims})
     why, action, aim = _WORDS[trigger["trigger_name"]](case)
     title = say.TRIGGER_TITLES[trigger["trigger_name"]]
     headline = f"{title} in {case.name}" if mission else title
@@ -97,12 +102,13 @@ def _autonomy_regression(case: _Case) -> Words:
     is_falling = mission["autonomy_trend"] == "worsening"
     rising = ["escalations"] if mission["escalations_trend"] == "worsening" else []
     if mission["approval_delay_trend"] == "worsening":
-        rising.append("waiting for approval")
+        rising.append("the wait for approval")
     trend = (
         "depend on people more than before" if is_falling else "still depend on people, and that does not get better"
     )
     despite = ", although its main KPI improves" if mission["kpi_trend"] == "improving" else ""
-    causes = f" Rising, too: {say.listed(rising)}." if rising else ""
+    verb = "rises" if rising == ["the wait for approval"] else "rise"
+    causes = f" {say.capitalised(say.listed(rising))} {verb} as well." if rising else ""
     return (
         f"its runs {trend}{despite}: the autonomy score (100 = no person had to step in) is {score}, with "
         f"{say.counted(mission['mean_human_interventions'], 'human intervention')} and "
@@ -110,7 +116,25 @@ def _autonomy_regression(case: _Case) -> Words:
         "It is not yet self-sustaining.",
         f"reduce interventions and escalations in {case.place} within the next execution cycle; "
         "re-scope it or add capacity to restore autonomy.",
-        f"an autonomy score of {say.number(limit)} or more for {case.name} (now {score}), and no longer falling.",
+        f"{_autonomy_goal(case, limit)} for {case.name} (now {score}), and no longer falling{_autonomy_means(case)}.",
+    )
+
+
+def _autonomy_goal(case: _Case, limit: float) -> str:
+    score = case.mission["autonomy_score"]
+    if score is not None and score >= limit:
+        return "the autonomy score kept"
+    return f"an autonomy score of {say.number(limit)} or more"
+
+
+def _autonomy_means(case: _Case) -> str:
+    """What the score would take, where the verdict says so."""
+    steps, passed_up = case.aims.get("mean_human_interventions"), case.aims.get("mean_escalations")
+    if steps is None or passed_up is None or steps.goal == steps.current:
+        return ""
+    return (
+        f"; that takes at most {say.counted(steps.goal, 'human intervention')} and "
+        f"{say.counted(passed_up.goal, 'escalation')} per run"
     )
 
 
@@ -178,31 +202,55 @@ def _stability_dropping(case: _Case) -> Words:
 
 
 def _repeated_bottleneck(case: _Case) -> Words:
-    task, name = case.task, case.place
-    if not task:
+    if not case.task:
         return (
             f"one task holds {case.name} up again and again.",
             f"give the slowest task of {case.name} more capacity.",
-            "no run over the plan.",
+            "no task over its plan in the next run.",
         )
+    return _words_of_task(case.task, case.policy)
+
+
+def finding_of_task(task: Row, mission_name: str | None, policy: Policy) -> Finding:
+    """Return the words for a task that holds runs up and that no trigger names."""
+    why, action, aim = _words_of_task(task, policy)
+    headline = f"Friction in {say.mission_words(task['mission_id'], mission_name)}"
+    return Finding(headline, say.capitalised(why), say.capitalised(action), aim)
+
+
+def _words_of_task(task: Row, policy: Policy) -> Words:
+    name = say.task_words(task["task_id"], task["task_name"])
     status, driver = say.BOTTLENECK_WORDS[task["bottleneck_status"]], task["bottleneck_driver"]
-    estimate = task["estimated_minutes"]
-    action = {
-        "approval_delay": f"shorten the approval of {name}: name a deputy who may approve, or approve less of it.",
-        "risk": f"remove the cause of the risks reported at {name}.",
-    }.get(driver, f"re-scope {name} or give it more capacity, or plan it with the time that it takes.")
-    limit = case.policy.friction.delay_hit_minutes
-    aim = (
-        f"{name} waits less than {say.minutes(limit)} for a person; it waits "
-        f"{say.minutes(task['mean_human_delay_minutes'])} on average now."
-        if driver == "approval_delay" or estimate is None
-        else f"{name} within its plan of {say.minutes(estimate)}; it takes "
-        f"{say.minutes(task['mean_actual_minutes'])} on average now."
+    estimate, actual, wait = (
+        task[column] for column in ("estimated_minutes", "mean_actual_minutes", "mean_human_delay_minutes")
     )
+    action, aim = {
+        "approval_delay": (
+            f"shorten the approval of {name}: name a deputy who may approve, or approve less of it.",
+            f"{name} waits less than {say.minutes(policy.friction.delay_hit_minutes)} for a person; "
+            f"it is {say.minutes(wait)} on average now.",
+        ),
+        "risk": (
+            f"remove the cause of the risks reported at {name}.",
+            f"no new risk reported at {name}.",
+        ),
+        "none": (
+            f"watch {name} in the next runs.",
+            f"{name} within its plan of {say.minutes(estimate)}, and less than "
+            f"{say.minutes(policy.friction.delay_hit_minutes)} of waiting, in every run.",
+        ),
+    }.get(
+        driver,
+        (
+            f"re-scope {name} or give it more capacity, or plan it with the time that it takes.",
+            f"{name} within its plan of {say.minutes(estimate)}; it takes {say.minutes(actual)} on average now.",
+        ),
+    )
+    cause = f" ({say.DRIVER_WORDS[driver]})" if driver != "none" else ""
+    hits = say.counted(task["recent_hits"], "of its latest runs", "of its latest runs")
     return (
-        f"{name} is a {status} bottleneck ({say.DRIVER_WORDS[driver]}): "
-        f"{say.counted(task['friction_minutes'], 'minute')} over plan or waiting per run, "
-        f"in {say.number(task['recent_hits'])} of its latest runs more than tolerated.",
+        f"{name} is a {status} bottleneck{cause}: {say.counted(task['friction_minutes'], 'minute')} over plan or "
+        f"waiting per run; {hits} went beyond what is tolerated.",
         action,
         aim,
     )

@@ -18,7 +18,7 @@ from mission_pipeline.errors import NothingToJudge
 from mission_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from mission_pipeline.brief.compose import Judged
+    from mission_pipeline.brief.verdict import Verdict
     from mission_pipeline.policy import Policy
     from mission_pipeline.warehouse import Build
 
@@ -40,14 +40,14 @@ class StoredBrief:
         return parsed
 
 
-def write_brief(build: Build, judged: Judged, policy: Policy, as_of: date) -> StoredBrief:
-    """Compose the brief of a day and keep it as that day's row of marts.executive_briefs; write no file."""
+def write_brief(build: Build, verdict: Verdict, policy: Policy) -> StoredBrief:
+    """Compose the brief of the verdict's day and keep it as that day's row of marts.executive_briefs; write no file."""
     from mission_pipeline.brief.compose import compose_brief
     from mission_pipeline.brief.facts import read_facts
     from mission_pipeline.brief.render import json_of, markdown_of
 
-    brief = compose_brief(judged, read_facts(build, as_of), policy)
-    kept = StoredBrief(as_of, json_of(brief), markdown_of(brief))
+    brief = compose_brief(verdict, read_facts(build, verdict.as_of), policy)
+    kept = StoredBrief(verdict.as_of, json_of(brief), markdown_of(brief))
     _upsert(build, brief, kept)
     return kept
 
