@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,8 @@ Days = npt.NDArray[np.datetime64]
 
 NO_ROW = -1
 """Fills a window that is older than the group's first row."""
+_CELLS_AT_ONCE = 4_000_000
+"""Bounds the memory of looking back past rows that are not known yet."""
 
 
 @dataclass(frozen=True)
@@ -43,51 +44,30 @@ def as_of_windows(groups: Integers, days: Days, size: int) -> AsOfWindows:
     if total == 0:
         return AsOfWindows(groups, days, np.empty((0, size), np.int64), np.empty(0, np.int64))
     starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
-    ends = np.r_[starts[1:], total]
-    start_of_row = np.repeat(starts, ends - starts)
+    start_of_row = np.repeat(starts, np.diff(np.r_[starts, total]))
 
-    goes_back = np.r_[False, (groups[1:] == groups[:-1]) & (days[1:] < days[:-1])]
-    is_in_order = np.repeat(np.add.reduceat(goes_back, starts) == 0, ends - starts)
+    by_day = np.lexsort((days, groups))
+    known = np.arange(total) - start_of_row + 1  # groups stay where they are, so this counts along by_day too
+    newest = np.maximum.accumulate(by_day)  # rows grow with the group, so this begins anew in each
+    closes_day = np.r_[(groups[1:] != groups[:-1]) | (days[by_day[1:]] != days[by_day[:-1]]), True]
+    states = np.flatnonzero(closes_day)
+    state_days = days[by_day[states]]
+    first, newest, counts = start_of_row[states], newest[states], known[states]
+    missing = newest - first + 1 - counts  # earlier rows that become known later
 
-    # In order: everything known by a day is a prefix, and its last row is the last one of that day.
-    closes_day = np.r_[(groups[1:] != groups[:-1]) | (days[1:] != days[:-1]), True]
-    last_rows = np.flatnonzero(closes_day & is_in_order)
-    windows = last_rows[:, None] + np.arange(1 - size, 1)
-    windows[windows < start_of_row[last_rows][:, None]] = NO_ROW
-    parts = [(groups[last_rows], days[last_rows], windows, last_rows - start_of_row[last_rows] + 1)]
-
-    for start, end in zip(starts, ends, strict=True):
-        if not is_in_order[start]:
-            parts.append(_windows_out_of_order(int(groups[start]), days[start:end], int(start), size))
-
-    state_groups, state_days = np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
-    order = np.lexsort((state_days, state_groups))
-    return AsOfWindows(
-        groups=state_groups[order],
-        days=state_days[order],
-        rows=np.concatenate([p[2] for p in parts])[order],
-        counts=np.concatenate([p[3] for p in parts])[order],
-    )
+    rows = newest[:, None] + np.arange(1 - size, 1)
+    rows[rows < first[:, None]] = NO_ROW
+    for state in np.array_split(np.flatnonzero(missing), max(1, int((missing + size).sum()) // _CELLS_AT_ONCE)):
+        rows[state] = _windows_with_gaps(days, first[state], newest[state], state_days[state], missing[state], size)
+    return AsOfWindows(groups=groups[by_day[states]], days=state_days, rows=rows, counts=counts)
 
 
-def _windows_out_of_order(group: int, days: Days, offset: int, size: int) -> tuple[Integers, Days, Integers, Integers]:
-    """Do the same for one group whose rows become known out of their order, day by day."""
-    known: list[int] = []
-    windows: list[list[int]] = []
-    counts: list[int] = []
-    states: list[np.datetime64] = []
-    by_day = np.argsort(days, kind="stable")
-    for place, row in enumerate(by_day):
-        known.insert(bisect_left(known, int(row)), int(row))
-        if place + 1 < len(by_day) and days[by_day[place + 1]] == days[row]:
-            continue
-        last = [offset + index for index in known[-size:]]
-        windows.append([NO_ROW] * (size - len(last)) + last)
-        counts.append(len(known))
-        states.append(days[row])
-    return (
-        np.full(len(states), group, np.int64),
-        np.array(states, dtype=days.dtype),
-        np.array(windows, np.int64).reshape(len(states), size),
-        np.array(counts, np.int64),
-    )
+def _windows_with_gaps(
+    days: Days, first: Integers, newest: Integers, state_days: Days, missing: Integers, size: int
+) -> Integers:
+    """Return the windows of states of which some earlier rows are not known yet: look back past those."""
+    width = size + int(missing.max(initial=0))
+    rows = newest[:, None] + np.arange(1 - width, 1)
+    is_known = (rows >= first[:, None]) & (days[rows] <= state_days[:, None])
+    order = np.argsort(is_known, axis=1, kind="stable")[:, -size:]  # the known ones to the right, in their order
+    return np.where(np.take_along_axis(is_known, order, axis=1), np.take_along_axis(rows, order, axis=1), NO_ROW)

@@ -196,9 +196,10 @@ def kpi_columns(windows: Windows, policy: Policy) -> Columns:
 
     def improvement_on(reference: Floats) -> Floats:
         size = np.abs(reference)
-        return np.divide(
-            100 * sign * (latest - reference), size, out=np.full(len(latest), np.nan), where=is_directed & (size > 0)
-        )
+        is_possible = is_directed & (size > 0)
+        change = 100 * sign * (latest - reference)
+        percent: Floats = np.divide(change, size, out=np.full(len(latest), np.nan), where=is_possible)
+        return percent
 
     gap = np.where(is_directed, np.maximum(0.0, sign * (target - latest)), np.nan)
     gap_pct = np.divide(100 * gap, np.abs(target), out=np.full(len(gap), np.nan), where=np.abs(target) > 0)
@@ -258,7 +259,8 @@ def wilson_bounds(
 ) -> tuple[Floats, Floats]:
     """Return the Wilson bounds of many rates of at most ``most`` trials; NaN without a trial."""
     low, high = _wilson_table(most, confidence)
-    return low[trials, successes], high[trials, successes]
+    bounds: tuple[Floats, Floats] = low[trials, successes], high[trials, successes]
+    return bounds
 
 
 def scores_of(windows: Windows, policy: Policy) -> Scores:

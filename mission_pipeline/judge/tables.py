@@ -6,6 +6,7 @@ from datetime import date
 
 import polars as pl
 
+from mission_pipeline.contracts.base import TableContract
 from mission_pipeline.contracts.judged import MissionScorecards, MissionTriggers, PortfolioSnapshots
 from mission_pipeline.judge.days import judge_all_days, scorecards_frame, snapshots_frame, triggers_frame
 from mission_pipeline.judge.inputs import read_inputs
@@ -19,14 +20,15 @@ def judge_days(build: Build, policy: Policy, through: date) -> None:
     All days are judged again, since a correction may reach back to any of them; that costs about a second for a
     hundred thousand mission-days. Without a run up to ``through`` the tables are empty.
     """
-    contracts = (MissionScorecards, MissionTriggers, PortfolioSnapshots)
+    contracts: tuple[type[TableContract], ...] = (MissionScorecards, MissionTriggers, PortfolioSnapshots)
     inputs = read_inputs(build)
     first_day = inputs.first_day
-    if first_day is None or through < first_day:
-        frames = [pl.DataFrame(schema=contract.polars_schema()) for contract in contracts]
-    else:
-        days = judge_all_days(inputs, policy, first_day, through)
-        frames = [scorecards_frame(days), triggers_frame(days), snapshots_frame(days)]
     with build.transaction():
-        for contract, frame in zip(contracts, frames, strict=True):
-            build.replace_table(contract, frame=frame)
+        if first_day is None or through < first_day:
+            for contract in contracts:
+                build.replace_table(contract, frame=pl.DataFrame(schema=contract.polars_schema()))
+            return
+        days = judge_all_days(inputs, policy, first_day, through)
+        # One frame at a time: the scorecards are the largest thing that a refresh holds in memory.
+        for contract, frame_of in zip(contracts, (scorecards_frame, triggers_frame, snapshots_frame), strict=True):
+            build.replace_table(contract, frame=frame_of(days))

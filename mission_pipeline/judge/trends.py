@@ -113,31 +113,27 @@ def _theil_sen(window: Floats) -> tuple[Floats, Integers]:
     moving = np.flatnonzero(window.max(axis=1) > window.min(axis=1))
     if len(moving) == 0:
         return slopes, scores
-    window = window[moving]
-    pairs = length * (length - 1) // 2
-    pair_slopes = np.empty((len(moving), pairs))
+    # One line per run and one column per window: whole rows are subtracted at once, however short the windows are.
+    by_run = np.ascontiguousarray(window[moving].T)
+    pair_slopes = np.empty((length * (length - 1) // 2, len(moving)))
     start = 0
     for lag in range(1, length):
         end = start + length - lag
-        np.subtract(window[:, lag:], window[:, :-lag], out=pair_slopes[:, start:end])
-        pair_slopes[:, start:end] /= lag
+        np.subtract(by_run[lag:], by_run[:-lag], out=pair_slopes[start:end])
+        pair_slopes[start:end] /= lag
         start = end
-    scores[moving] = np.count_nonzero(pair_slopes > 0, axis=1) - np.count_nonzero(pair_slopes < 0, axis=1)
-    slopes[moving] = medians(pair_slopes)
+    scores[moving] = np.sign(pair_slopes).sum(axis=0).astype(np.int64)
+    slopes[moving] = medians(np.ascontiguousarray(pair_slopes.T))
     return slopes, scores
 
 
 def medians(values: Floats) -> Floats:
-    """Return the median of each line without NaN; the lines are reordered in place."""
+    """Return the median of each line without NaN; the lines are sorted in place, which is faster than selecting."""
     length = values.shape[1]
-    middle = length // 2
-    if length % 2:
-        values.partition(middle, axis=1)
-        single: Floats = values[:, middle].copy()
-        return single
-    values.partition((middle - 1, middle), axis=1)
-    between: Floats = (values[:, middle - 1] + values[:, middle]) / 2
-    return between
+    values.sort(axis=1)
+    low, high = values[:, (length - 1) // 2], values[:, length // 2]
+    middle: Floats = (low + high) / 2
+    return middle
 
 
 def _labels(better: Flags, worse: Flags) -> Codes:
@@ -176,7 +172,8 @@ def _limit(reference: Floats, tolerance: Tolerance) -> tuple[Floats | float, Flo
 
 
 def _as_percent(change: Floats, reference: Floats) -> Floats:
-    return np.divide(100 * change, reference, out=np.full(len(change), np.nan), where=reference > 0)
+    percent: Floats = np.divide(100 * change, reference, out=np.full(len(change), np.nan), where=reference > 0)
+    return percent
 
 
 def suggestive(p_values: Floats, level: float) -> Flags:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,16 @@ class Runs:
     def __len__(self) -> int:
         """Return the number of runs."""
         return len(self.missions)
+
+    @cached_property
+    def padded_measures(self) -> dict[str, Floats]:
+        """The measures with a NaN behind the last run: NO_ROW is -1 and so picks it."""
+        return {name: np.append(values, np.nan) for name, values in self.measures.items()}
+
+    @cached_property
+    def padded_events(self) -> dict[str, Floats]:
+        """The events with a 0 behind the last run, likewise."""
+        return {name: np.append(counts, 0.0) for name, counts in self.events.items()}
 
 
 @dataclass(frozen=True)
@@ -324,22 +335,20 @@ def joined_states(parts: Sequence[States]) -> States:
 def gathered(runs: Runs, kpis: Kpis, states: States) -> Windows:
     """Return the numbers behind the states' windows."""
 
-    def of_rows(values: Floats, rows: Integers) -> Floats:
-        return np.append(values, np.nan)[rows]  # NO_ROW is -1 and so picks the NaN
-
+    padded = runs.padded_measures
     events = {}
     for kind, name in enumerate(EVENT_KINDS):
-        counts = np.append(runs.events[name], 0.0)[states.run_rows]
+        counts = runs.padded_events[name][states.run_rows]
         for late_kind, lines, columns, weights in states.late_events:
             if late_kind == kind:
                 np.add.at(counts, (lines, columns), weights)
         events[name] = counts
     return Windows(
-        measures={name: of_rows(values, states.run_rows) for name, values in runs.measures.items()},
+        measures={name: values[states.run_rows] for name, values in padded.items()},
         is_run=states.run_rows != NO_ROW,
         events=events,
-        kpi_observations=of_rows(runs.measures["kpi_value"], states.observation_rows),
-        kpi_first=of_rows(runs.measures["kpi_value"], states.first_observations),
+        kpi_observations=padded["kpi_value"][states.observation_rows],
+        kpi_first=padded["kpi_value"][states.first_observations],
         kpi_sign=kpis.signs[states.missions],
         kpi_baseline=kpis.baselines[states.missions],
         kpi_target=kpis.targets[states.missions],
