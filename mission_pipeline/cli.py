@@ -146,11 +146,9 @@ def refresh(
         }
         _print_json(facts)
         return
-    from mission_pipeline.brief.render import print_brief
-
     console = _console()
     console.print()
-    print_brief(console, kept, only_first_screen=True)
+    _show(console, kept, only_first_screen=True)
     for warning in outcome.warnings:
         _print_lines(console, [f"Note: {warning}"])
     _print_lines(
@@ -192,9 +190,7 @@ def brief(
     kept = published_brief(Warehouse(settings.warehouse), _day(as_of))
     chosen = BriefFormat.json if as_json else form
     if chosen is BriefFormat.text and output is None:
-        from mission_pipeline.brief.render import print_brief
-
-        print_brief(_console(), kept.brief)
+        _show(_console(), kept.brief)
         return
     if chosen is BriefFormat.text:
         from mission_pipeline.brief.render import text_of
@@ -296,6 +292,17 @@ def _published(settings: Settings, as_of: date) -> dict[str, Any]:
     from mission_pipeline.warehouse import Warehouse
 
     return published_brief(Warehouse(settings.warehouse), as_of).brief
+
+
+def _show(console: Console, shown: dict[str, Any], *, only_first_screen: bool = False) -> None:
+    """Print a brief, in colour on a terminal; elsewhere as plain text of the same width."""
+    from mission_pipeline.brief.render import print_brief, text_of
+
+    if console.is_terminal:
+        print_brief(console, shown, only_first_screen=only_first_screen)
+    else:
+        sys.stdout.write(text_of(shown, width=console.width, only_first_screen=only_first_screen))
+        sys.stdout.flush()
 
 
 def _console(*, to_stderr: bool = False) -> Console:

@@ -104,6 +104,7 @@ def facts(**parts):
         },
         risks_detected=[],
         risks_reported=[],
+        risk_counts={"detected": 0, "detected_only": 0, "reported": 0, "reported_only": 0},
         reconciliation=[],
         reconciliation_counts={"figures": 0, "agree": 0, "differ": 0, "not_computable": 0},
         row_counts=[],
@@ -256,8 +257,9 @@ def compose_shipped(policy, **parts):
         ],
         "risks_reported": [
             {"event_id": "RISK_003", "run_id": "RUN_2026_02_01_006", "mission_id": "M003", "task_id": "T8",
-             "risk_type": "csat_risk", "severity": "high", "status": "closed", "signal_id": "s1"},
+             "risk_type": "csat_risk", "severity": "high", "status": "closed", "is_detected": True},
         ],
+        "risk_counts": {"detected": 2, "detected_only": 1, "reported": 1, "reported_only": 0},
         "reconciliation": [
             {**reported, "field": "missions_at_risk", "reported_value": "0", "computed_value": "1",
              "difference": -1.0, "verdict": "differs"},

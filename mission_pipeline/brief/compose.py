@@ -340,14 +340,10 @@ class _Composer:
             },
             "friction": [dict(task) for task in self.facts.friction],
             "risks": {
+                "listed_runs": self.policy.health.window_runs,
+                "counts": dict(self.facts.risk_counts),
                 "detected": [dict(signal) for signal in self.facts.risks_detected],
-                "reported": [
-                    {
-                        **{k: v for k, v in event.items() if k != "signal_id"},
-                        "is_detected": event["signal_id"] is not None,
-                    }
-                    for event in self.facts.risks_reported
-                ],
+                "reported": [dict(event) for event in self.facts.risks_reported],
             },
         }
 
@@ -373,7 +369,7 @@ class _Composer:
         }
 
     def _what_to_fix(self) -> list[dict[str, Any]]:
-        """Every finding by rank, then tasks that hold runs up without a finding of their own, most friction first."""
+        """Every finding by rank, then tasks that hold runs up again and again and that no finding names."""
         fixes = [
             {
                 "trigger": trigger["trigger_name"],
@@ -394,7 +390,10 @@ class _Composer:
             if trigger["trigger_name"] == "REPEATED_BOTTLENECK"
         }
         for task in self.facts.friction:
-            if task["bottleneck_status"] == "clear" or (task["mission_id"], task["task_id"]) in told:
+            if (
+                task["bottleneck_status"] not in ("recurring", "persistent")
+                or (task["mission_id"], task["task_id"]) in told
+            ):
                 continue
             finding = finding_of_task(task, self._mission_name(task["mission_id"]), self._policy_of(task["mission_id"]))
             fixes.append(

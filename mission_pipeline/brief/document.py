@@ -80,7 +80,7 @@ def first_screen(brief: Brief) -> tuple[Entry, ...]:
     reasons = tuple(say.capitalised(reason) for reason in confidence["reasons"])
     action_details = [f"Aim: {action['aim']}"] if action["aim"] else []
     if action["aim"]:
-        action_details.append(f"Owner: {action['owner']}" if action["owner"] else "Owner: nobody is named for it.")
+        action_details.append(f"Owner: {action['owner']}" if action["owner"] else "Owner: none is named")
     return (
         Entry("Status", f"{brief['status']} – {say.STATUS_WORDS[brief['status']]}"),
         Entry("In one sentence", brief["interpretation"]),
@@ -280,7 +280,11 @@ def _bottleneck(task: Mapping[str, Any]) -> str:
     status, driver = task["bottleneck_status"], task["bottleneck_driver"]
     if status in (None, "clear"):
         return say.BOTTLENECK_WORDS[status]
-    return f"{say.BOTTLENECK_WORDS[status]} {say.DRIVER_WORDS[driver]}"
+    return (
+        say.BOTTLENECK_WORDS[status]
+        if driver == "none"
+        else f"{say.BOTTLENECK_WORDS[status]} {say.DRIVER_WORDS[driver]}"
+    )
 
 
 def _time_sentences(brief: Brief) -> tuple[str, ...]:
@@ -333,19 +337,22 @@ def _touchless(mission: Mapping[str, Any]) -> str:
 
 def _risks(brief: Brief) -> Section:
     risks = brief["portfolio"]["risks"]
-    detected, reported = risks["detected"], risks["reported"]
-    unmatched = [event for event in reported if not event["is_detected"]]
-    unreported = [signal for signal in detected if signal["reported_event_id"] is None]
-    lead = (
-        f"The rules detect {say.counted(len(detected), 'risk')} in the telemetry; people reported "
-        f"{say.counted(len(reported), 'event')}. "
+    counts, detected = risks["counts"], risks["detected"]
+    title = "Risks detected and reported"
+    if not counts["detected"] and not counts["reported"]:
+        return Section(title, ("The rules detect no risk, and nobody reported one.",))
+    unmatched = [event for event in risks["reported"] if not event["is_detected"]]
+    both, only_reported, only_detected = (
+        counts["reported"] - counts["reported_only"],
+        counts["reported_only"],
+        counts["detected_only"],
     )
-    if not detected and not reported:
-        return Section("Risks detected and reported", ("The rules detect no risk, and nobody reported one.",))
-    matched, only_here = len(reported) - len(unmatched), len(unreported)
-    lead += (
-        f"{say.counted(matched, 'reported event')} {_is(matched)} also detected, {say.number(len(unmatched))} "
-        f"{_is(len(unmatched))} not; {say.counted(only_here, 'detected risk')} {_was(only_here)} reported by nobody."
+    lead = (
+        f"The rules detect {say.counted(counts['detected'], 'risk')} in the telemetry; people reported "
+        f"{say.counted(counts['reported'], 'event')}. "
+        f"{say.counted(both, 'reported event')} {_is(both)} also detected, {say.number(only_reported)} "
+        f"{_is(only_reported)} not; {say.counted(only_detected, 'detected risk')} {_was(only_detected)} reported by "
+        "nobody."
     )
     rows = tuple(
         _cells(
@@ -360,8 +367,9 @@ def _risks(brief: Brief) -> Section:
         for signal in detected[:SHOWN_ROWS]
     )
     columns = ("Severity", "Id", "Run", "Where", "What", "Observed (limit)", "Reported as")
+    left_out = counts["detected"] - len(detected)
     return Section(
-        "Risks detected and reported",
+        title,
         (lead,),
         items=tuple(
             Entry(
@@ -372,7 +380,17 @@ def _risks(brief: Brief) -> Section:
             for event in unmatched[:SHOWN_ROWS]
         ),
         table=Table(columns, frozenset(), rows) if rows else None,
-        notes=_more(len(detected), SHOWN_ROWS, "detected risk"),
+        notes=(
+            *_more(len(detected), SHOWN_ROWS, "detected risk"),
+            *(
+                (
+                    f"Listed are the last {say.counted(risks['listed_runs'], 'run')} of each mission; all are in "
+                    "marts.risk_signals of the warehouse.",
+                )
+                if left_out
+                else ()
+            ),
+        ),
     )
 
 

@@ -87,15 +87,42 @@ from marts.mission_run_facts
 where run_date <= $as_of and status in ('completed', 'failed', 'cancelled')
 """
 _RISKS_DETECTED = """
+with
+
+recent_runs as (
+    select
+        run_id,
+        run_date
+    from marts.mission_run_facts
+    where run_date <= $as_of
+    qualify row_number() over (partition by mission_id order by run_seq desc) <= $window_runs
+)
+
 select signals.*
 from marts.risk_signals as signals
-inner join marts.mission_run_facts as runs using (run_id)
-where runs.run_date <= $as_of
+inner join recent_runs using (run_id)
 order by
     case signals.severity when 'high' then 1 when 'medium' then 2 else 3 end,
-    runs.run_date desc, signals.mission_id, signals.run_id, signals.rule, signals.signal_id
+    recent_runs.run_date desc, signals.mission_id, signals.run_id, signals.rule, signals.signal_id
 """
 _RISKS_REPORTED = """
+with
+
+known_runs as (
+    select
+        run_id,
+        coalesce(end_time, start_time) as seen_at,
+        row_number() over (partition by mission_id order by run_seq desc) <= $window_runs as is_recent
+    from marts.mission_run_facts
+    where run_date <= $as_of
+),
+
+linked_events as (
+    select distinct reported_event_id as event_id
+    from marts.risk_signals
+    where reported_event_id is not null
+)
+
 select
     events.event_id,
     events.run_id,
@@ -104,13 +131,48 @@ select
     events.risk_type,
     events.severity,
     events.status,
-    min(signals.signal_id) as signal_id
+    linked_events.event_id is not null as is_detected
 from staging.risk_events as events
-left join marts.mission_run_facts as runs using (run_id)
-left join marts.risk_signals as signals on events.event_id = signals.reported_event_id
-where cast(coalesce(events.detected_at, runs.end_time, runs.start_time) as date) <= $as_of
-group by all
+left join known_runs using (run_id)
+left join linked_events using (event_id)
+where
+    cast(coalesce(events.detected_at, known_runs.seen_at) as date) <= $as_of
+    and (events.status = 'open' or known_runs.is_recent)
 order by events.event_id
+"""
+_RISK_COUNTS = """
+with
+
+known_runs as (
+    select
+        run_id,
+        coalesce(end_time, start_time) as seen_at
+    from marts.mission_run_facts
+    where run_date <= $as_of
+),
+
+known_events as (
+    select events.event_id
+    from staging.risk_events as events
+    left join known_runs using (run_id)
+    where cast(coalesce(events.detected_at, known_runs.seen_at) as date) <= $as_of
+),
+
+known_signals as (
+    select signals.reported_event_id
+    from marts.risk_signals as signals
+    inner join known_runs using (run_id)
+)
+
+select
+    (select count(*) from known_signals) as detected,
+    (select count(*) from known_signals where reported_event_id is null) as detected_only,
+    (select count(*) from known_events) as reported,
+    (
+        select count(*)
+        from known_events
+        where event_id not in (select reported_event_id from marts.risk_signals where reported_event_id is not null)
+    ) as reported_only
 """
 _RECONCILIATION = """
 select source, subject, report_date, field, reported_value, computed_value, difference, verdict
@@ -161,7 +223,8 @@ _INPUTS = "select data_set, file, sha256, rows from quality.loaded_files order b
 class Facts:
     """Rows that a brief shows, as of the end of ``as_of``; see the queries above for their columns and order.
 
-    ``open_runs``: mission id → runs open at the end of the day; a mission without one is left out.
+    ``open_runs``: mission id → runs open at the end of the day; a mission without one is left out. Risks are listed
+    for each mission's last runs, and open events always; ``risk_counts`` counts them all.
     """
 
     as_of: date
@@ -171,6 +234,7 @@ class Facts:
     run_time: Row
     risks_detected: list[Row]
     risks_reported: list[Row]
+    risk_counts: Row
     reconciliation: list[Row]
     reconciliation_counts: Row
     row_counts: list[Row]
@@ -182,11 +246,18 @@ class Facts:
     inputs: list[Row]
 
 
-def read_facts(build: Build, as_of: date) -> Facts:
-    """Return what a brief of a day shows. Tables of the data's quality are as of this refresh, not of the day."""
+def read_facts(build: Build, as_of: date, *, window_runs: int) -> Facts:
+    """Return what a brief of a day shows. Tables of the data's quality are as of this refresh, not of the day.
+
+    Args:
+        build: the open build, judged up to the day.
+        as_of: the day.
+        window_runs: how many of each mission's last runs risks are listed for; all are counted.
+
+    """
 
     def rows(sql: str) -> list[Row]:
-        return build.frame(sql, {"as_of": as_of}).to_dicts()
+        return build.frame(sql, {"as_of": as_of, "window_runs": window_runs}).to_dicts()
 
     return Facts(
         as_of=as_of,
@@ -196,6 +267,7 @@ def read_facts(build: Build, as_of: date) -> Facts:
         run_time=rows(_RUN_TIME)[0],
         risks_detected=rows(_RISKS_DETECTED),
         risks_reported=rows(_RISKS_REPORTED),
+        risk_counts=rows(_RISK_COUNTS)[0],
         reconciliation=rows(_RECONCILIATION),
         reconciliation_counts=rows(_RECONCILIATION_COUNTS)[0],
         row_counts=rows(_ROW_COUNTS),

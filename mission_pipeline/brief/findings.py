@@ -116,7 +116,7 @@ def _autonomy_regression(case: _Case) -> Words:
         "It is not yet self-sustaining.",
         f"reduce interventions and escalations in {case.place} within the next execution cycle; "
         "re-scope it or add capacity to restore autonomy.",
-        f"{_autonomy_goal(case, limit)} for {case.name} (now {score}), and no longer falling{_autonomy_means(case)}.",
+        f"{_autonomy_goal(case, limit)} (now {score}), and no longer falling{_autonomy_means(case)}.",
     )
 
 

@@ -111,9 +111,9 @@ RULE_WORDS: dict[str, str] = {
     "long_run": "run much longer than usual",
 }
 RULE_UNITS: dict[str, tuple[str, str] | None] = {
-    "task_overrun": ("minute", "minutes"),
+    "task_overrun": ("% over plan", "% over plan"),
     "approval_delay": ("minute", "minutes"),
-    "rework": ("attempt", "attempts"),
+    "rework": ("time", "times"),
     "repeated_failures": ("case", "cases"),
     "dependency_failed": ("failed task", "failed tasks"),
     "limit_breached": None,

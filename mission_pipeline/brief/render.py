@@ -100,12 +100,13 @@ def print_brief(console: Console, brief: Mapping[str, Any], *, only_first_screen
         console.print(_text(line, "dim"))
 
 
-def text_of(brief: Mapping[str, Any], *, width: int = FILE_WIDTH) -> str:
+def text_of(brief: Mapping[str, Any], *, width: int = FILE_WIDTH, only_first_screen: bool = False) -> str:
     """Return the whole brief as plain text of a width."""
     from rich.console import Console
 
     buffer = io.StringIO()
-    print_brief(Console(file=buffer, width=width, color_system=None, force_terminal=False, legacy_windows=False), brief)
+    console = Console(file=buffer, width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    print_brief(console, brief, only_first_screen=only_first_screen)
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 

@@ -46,7 +46,8 @@ def write_brief(build: Build, verdict: Verdict, policy: Policy) -> StoredBrief:
     from mission_pipeline.brief.facts import read_facts
     from mission_pipeline.brief.render import json_of, markdown_of
 
-    brief = compose_brief(verdict, read_facts(build, verdict.as_of), policy)
+    facts = read_facts(build, verdict.as_of, window_runs=policy.health.window_runs)
+    brief = compose_brief(verdict, facts, policy)
     kept = StoredBrief(verdict.as_of, json_of(brief), markdown_of(brief))
     _upsert(build, brief, kept)
     return kept

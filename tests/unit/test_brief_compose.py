@@ -101,7 +101,7 @@ def test_the_shipped_portfolio_in_words(shipped_brief):
         "text": 'Reduce interventions and escalations in T5 "Draft personalized outreach email" within the next '
         "execution cycle; re-scope it or add capacity to restore autonomy.",
         "owner": None,
-        "aim": f"an autonomy score of 55 or more for {SALES} (now 45.95), and no longer falling; that takes at most "
+        "aim": "an autonomy score of 55 or more (now 45.95), and no longer falling; that takes at most "
         "1.05 human interventions and 0.35 escalations per run.",
     }
     assert "reported snapshot" not in brief["interpretation"]
@@ -117,7 +117,7 @@ def test_the_path_to_on_track_names_what_is_and_what_has_to_be(shipped_brief):
     assert second["text"].startswith("Autonomy regression has to clear: an autonomy score of 55 or more")
 
 
-def test_what_to_fix_lists_findings_by_rank_and_then_other_tasks_that_hold_runs_up(shipped_brief):
+def test_what_to_fix_lists_findings_by_rank_and_then_other_tasks_that_hold_runs_up(policy, shipped_brief):
     fixes = shipped_brief["what_to_fix"]
     assert [(fix["rank"], fix["trigger"], fix["mission_id"], fix["task_id"]) for fix in fixes] == [
         (1, "AUTONOMY_REGRESSION", "M002", None),
@@ -125,8 +125,11 @@ def test_what_to_fix_lists_findings_by_rank_and_then_other_tasks_that_hold_runs_
         (3, "REPEATED_BOTTLENECK", "M002", "T5"),
         (4, "RISK_CLUSTER_FORMING", "M002", None),
         (5, "REPEATED_BOTTLENECK", "M001", "T2"),
-        (6, None, "M003", "T8"),
     ]
+    restless = task("M003", "T7", bottleneck_status="recurring", bottleneck_driver="approval_delay")
+    more = compose_shipped(policy, friction=[restless, task("M003", "T8", bottleneck_status="isolated")])
+    assert [(fix["trigger"], fix["task_id"]) for fix in more["what_to_fix"][5:]] == [(None, "T7")]
+    assert more["what_to_fix"][5]["headline"] == "Friction in Improve Support Case Resolution"
     assert fixes[2]["why"] == (
         'T5 "Draft personalized outreach email" is a recurring bottleneck (task overrun): 7.33 minutes over plan or '
         "waiting per run; 2 of its latest runs went beyond what is tolerated."

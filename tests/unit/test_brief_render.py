@@ -44,11 +44,10 @@ Friction            T5 "Draft personalized outreach email": recurring task
 Recommended action  Reduce interventions and escalations in T5 "Draft
                     personalized outreach email" within the next execution
                     cycle; re-scope it or add capacity to restore autonomy.
-                    - Aim: an autonomy score of 55 or more for Accelerate Sales
-                    Pipeline Progression (now 45.95), and no longer falling;
-                    that takes at most 1.05 human interventions and 0.35
-                    escalations per run.
-                    - Owner: nobody is named for it.
+                    - Aim: an autonomy score of 55 or more (now 45.95), and no
+                    longer falling; that takes at most 1.05 human interventions
+                    and 0.35 escalations per run.
+                    - Owner: none is named
 Confidence          MEDIUM – good enough to act on, not to take for certain
                     - Accelerate Sales Pipeline Progression (M002) has only 2
                     finished runs
