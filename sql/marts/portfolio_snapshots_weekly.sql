@@ -7,7 +7,7 @@ select
     cast(date_trunc('week', snapshot_date) as date) as week_start_date,
 
     ---------- the last day's figures
-    *
+    *  -- noqa: AM04
 from marts.portfolio_snapshots
 qualify
     row_number() over (partition by date_trunc('week', snapshot_date) order by snapshot_date desc) = 1

@@ -1,0 +1,310 @@
+"""Friction of each task as of the end of each day: minutes, hits, status and driver. Ranks no task, judges no mission.
+
+A day's figure counts the runs known by its end, in the order of their ``run_seq``. Nearly always these are the first n
+runs, so figures that run along the runs hold; only where a run that started earlier became known later is the day's
+own set of runs looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, log2
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from mission_pipeline.contracts.derived import TaskFriction
+from mission_pipeline.derive.limits import limits_of
+from mission_pipeline.policy import Policy
+from mission_pipeline.warehouse import Build, read_sql
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+_NEGLIGIBLE_BITS = 52
+"""A weight below 2^-52 of the newest one changes no figure: a double holds no more."""
+_BLOCK = 2_000_000
+"""Cells looked up at once, which bounds the memory whatever the number of days."""
+
+_TASKS = """
+select
+    mission_tasks.mission_id,
+    mission_tasks.task_id,
+    mission_tasks.estimated_duration_minutes
+from staging.mission_tasks
+order by mission_tasks.mission_id, mission_tasks.task_id
+"""
+_EVENTS = """
+select
+    risk_events.task_id,
+    cast(coalesce(risk_events.detected_at, mission_run_facts.run_date) as date) as event_date
+from staging.risk_events
+inner join marts.mission_run_facts on risk_events.run_id = mission_run_facts.run_id
+"""
+
+
+def write_task_friction(build: Build, policy: Policy) -> int:
+    """Write ``marts.task_friction`` and return its number of rows."""
+    with limits_of(build, policy) as limits:
+        tasks = build.frame(_TASKS).with_row_index("task_number").cast({"task_number": pl.Int64})
+        with build.view_of("numbered_tasks", tasks):
+            runs = build.frame(read_sql("marts/task_friction"))
+    events = build.frame(_EVENTS).join(tasks.select("task_id", "task_number"), on="task_id")
+    return build.replace_table(TaskFriction, frame=friction_by_day(runs, events, tasks.join(limits, on="mission_id")))
+
+
+def friction_by_day(runs: pl.DataFrame, events: pl.DataFrame, tasks: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per task and day on which a run or an event of it became known.
+
+    Args:
+        runs: one row per task and run, as ``sql/marts/task_friction.sql`` gives them.
+        events: ``task_number, event_date``: reported events that name the task.
+        tasks: ``task_number`` from 0 without a gap, ``mission_id, task_id, estimated_duration_minutes`` and the
+            ``friction_*`` limits of the task's mission.
+
+    Returns:
+        The rows of ``marts.task_friction``, ordered by task and day.
+    """
+    tasks = tasks.sort("task_number")
+    if runs.is_empty():
+        return pl.DataFrame(schema=TaskFriction.polars_schema())
+    runs = runs.sort("task_number", "run_seq")
+    task = runs["task_number"].to_numpy()
+    day = _day_numbers(runs["friction_date"])
+    states = _states(task, day)
+
+    def of_task(name: str) -> npt.NDArray[Any]:
+        values: npt.NDArray[Any] = tasks[name].to_numpy()
+        return values[task]
+
+    is_hit = runs["is_hit"].to_numpy()
+    is_measured = runs["friction_minutes"].is_not_null().to_numpy()
+    frame = pl.DataFrame(
+        {
+            "task_number": states.tasks,
+            "day": states.days,
+            "runs_executed": states.counts,
+            "runs_measured": states.total(is_measured.astype(np.int64)),
+            "friction_minutes": _friction(states, runs, of_task("friction_decay_per_run")),
+            "recent_hits": _recent_hits(states, is_hit, of_task("friction_recent_runs")),
+            "timed_executions": states.total(runs["timed_executions"].to_numpy()),
+            "work_minutes": states.total(runs["work_minutes"].to_numpy()),
+            "waiting_executions": states.total(runs["waiting_executions"].to_numpy()),
+            "human_delay_minutes": states.total(runs["human_delay_minutes"].to_numpy()),
+        }
+    )
+    return _with_status(_with_events(frame, events), tasks)
+
+
+@dataclass(frozen=True)
+class _States:
+    """What was known of each task by the end of each day with news: one entry per task and day, ordered by both.
+
+    ``last`` is the newest run known (an index of the sorted runs), ``first`` the task's first run, ``counts`` how many
+    were known. ``by_day`` orders the runs by task and day, and ``ends`` says where in it each state ends.
+    """
+
+    tasks: Integers
+    days: Integers
+    first: Integers
+    last: Integers
+    counts: Integers
+    run_days: Integers
+    by_day: Integers
+    ends: Integers
+
+    @property
+    def is_prefix(self) -> Flags:
+        """Whether the runs known are the task's first ones, without a gap."""
+        result: Flags = self.last - self.first + 1 == self.counts
+        return result
+
+    def total(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Add up a value over the runs known; for floats task by task, so that no task leaves crumbs in another's."""
+        ordered = values[self.by_day]
+        if values.dtype.kind == "f":
+            running = pl.DataFrame({"task": self.by_day_tasks, "value": ordered}).select(
+                pl.col("value").cum_sum().over("task")
+            )
+            return running["value"].to_numpy()[self.ends]
+        sums = np.concatenate([[0], np.cumsum(ordered)])
+        result: Integers = sums[self.ends + 1] - sums[self.first]
+        return result
+
+    @property
+    def by_day_tasks(self) -> Integers:
+        """The task of each run, in the order of ``by_day``: the same as in the order of ``run_seq``."""
+        return np.repeat(self.tasks, np.diff(self.ends, prepend=-1))
+
+
+def _states(task: Integers, day: Integers) -> _States:
+    by_day = np.argsort(_key(task, day), kind="stable")
+    ordered_task, ordered_day = task[by_day], day[by_day]
+    is_news = (ordered_task[1:] != ordered_task[:-1]) | (ordered_day[1:] != ordered_day[:-1])
+    ends = np.flatnonzero(np.append(is_news, True))
+    first = np.searchsorted(task, ordered_task[ends])
+    return _States(
+        tasks=ordered_task[ends],
+        days=ordered_day[ends],
+        first=first,
+        last=np.maximum.accumulate(by_day)[ends],
+        counts=ends - first + 1,
+        run_days=day,
+        by_day=by_day,
+        ends=ends,
+    )
+
+
+def _key(task: Integers, day: Integers) -> Integers:
+    """One integer that orders by task, then by day."""
+    return task * (1 << 32) + day
+
+
+def _day_numbers(days: pl.Series) -> Integers:
+    """Days since an early one, so that none is negative."""
+    return days.to_physical().to_numpy().astype(np.int64) + (1 << 31)
+
+
+def _newest_known(
+    first: Integers, last: Integers, until: Integers, run_days: Integers, lacking: Integers, size: int
+) -> Iterator[tuple[slice, Integers, Integers]]:
+    """Yield, for blocks of states, the rows of their newest known runs and each one's place from the newest, 0.
+
+    Args:
+        first: the task's first row, per state.
+        last: the newest row known, per state.
+        until: the state's day: a row with a later one is not known yet.
+        run_days: the day of each row.
+        lacking: how many rows up to ``last`` are not known yet, per state.
+        size: how many known rows are wanted; the place of any other is -1.
+    """
+    width = int(min(size, (last - first).max() + 1) + lacking.max())
+    step = max(1, _BLOCK // width)
+    for start in range(0, len(first), step):
+        block = slice(start, start + step)
+        rows = last[block, None] - np.arange(width)
+        is_known = rows >= first[block, None]
+        rows[~is_known] = 0
+        is_known &= run_days[rows] <= until[block, None]
+        place = np.cumsum(is_known, axis=1) - 1
+        place[~is_known | (place >= size)] = -1
+        yield block, rows, place
+
+
+def _friction(states: _States, runs: pl.DataFrame, decay: Floats) -> pl.Series:
+    """Average the known friction of the runs known, each older one weighing ``decay`` times the next newer one."""
+    measured = runs.select("task_number", "friction_minutes", decay=decay).with_row_index("row").drop_nulls()
+    row = measured["row"].to_numpy().astype(np.int64)
+    values = measured["friction_minutes"].to_numpy()
+    running = _decayed_means(measured)
+
+    # The same states among the measured runs alone.
+    before = np.searchsorted(row, states.first)
+    upto = np.searchsorted(row, states.last, side="right")
+    is_measured = np.zeros(len(decay), np.int64)
+    is_measured[row] = 1
+    known = states.total(is_measured)
+    result = np.full(len(known), np.nan)
+    is_whole = (known > 0) & (upto - before == known)
+    result[is_whole] = running[upto[is_whole] - 1]
+
+    apart = np.flatnonzero((known > 0) & ~is_whole)
+    for weight in np.unique(decay[states.first[apart]]):
+        chosen = apart[decay[states.first[apart]] == weight]
+        blocks = _newest_known(
+            before[chosen], upto[chosen] - 1, states.days[chosen], states.run_days[row],
+            upto[chosen] - before[chosen] - known[chosen], _runs_that_weigh(weight),
+        )  # fmt: skip
+        for block, rows, place in blocks:
+            weights = np.where(place >= 0, weight ** np.maximum(place, 0), 0.0)
+            result[chosen[block]] = (weights * values[rows]).sum(axis=1) / weights.sum(axis=1)
+    return pl.Series(result).fill_nan(None)
+
+
+def _runs_that_weigh(decay: float) -> int:
+    return np.iinfo(np.int32).max if decay == 1 else ceil(_NEGLIGIBLE_BITS / -log2(decay)) + 1
+
+
+def _decayed_means(measured: pl.DataFrame) -> Floats:
+    """Return the decayed mean of each run and those before it of its task."""
+    value = pl.col("friction_minutes")
+    mean = value.cum_sum().over("task_number") / value.cum_count().over("task_number")  # where nothing decays
+    for decay in measured["decay"].unique().sort().to_list():
+        if decay < 1:
+            decayed = value.ewm_mean(alpha=1 - decay, adjust=True).over("task_number")
+            mean = pl.when(pl.col("decay") == decay).then(decayed).otherwise(mean)
+    return measured.select(mean).to_series().to_numpy()
+
+
+def _recent_hits(states: _States, is_hit: Flags, recent: Integers) -> Integers:
+    """Count the hits among the newest runs known."""
+    wanted = recent[states.first]
+    sums = np.concatenate([[0], np.cumsum(is_hit)])
+    result: Integers = sums[states.last + 1] - sums[np.maximum(states.last - wanted + 1, states.first)]
+
+    apart = np.flatnonzero(~states.is_prefix)
+    lacking = states.last - states.first + 1 - states.counts
+    for size in np.unique(wanted[apart]):
+        chosen = apart[wanted[apart] == size]
+        blocks = _newest_known(
+            states.first[chosen], states.last[chosen], states.days[chosen], states.run_days, lacking[chosen], int(size)
+        )
+        for block, rows, place in blocks:
+            result[chosen[block]] = (is_hit[rows] & (place >= 0)).sum(axis=1)
+    return result
+
+
+def _with_events(states: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """Add the events known by then, and a row for each later day on which one became known."""
+    state_keys = _key(states["task_number"].to_numpy(), states["day"].to_numpy())
+    event_keys = np.sort(_key(events["task_number"].to_numpy(), _day_numbers(events["event_date"])))
+    keys = np.union1d(state_keys, event_keys)
+    task = keys >> 32
+    latest = np.searchsorted(state_keys, keys, side="right") - 1
+    is_executed = (latest >= 0) & (states["task_number"].to_numpy()[latest] == task)
+    keys, task, latest = keys[is_executed], task[is_executed], latest[is_executed]
+    return states[latest].with_columns(
+        day=keys - (task << 32),
+        risk_events=np.searchsorted(event_keys, keys, side="right") - np.searchsorted(event_keys, task << 32),
+    )
+
+
+def _with_status(states: pl.DataFrame, tasks: pl.DataFrame) -> pl.DataFrame:
+    """Say how persistent the bottleneck is and what drives it."""
+    hits = pl.col("recent_hits")
+    # Rounded, because a mean and 1.05 times an estimate carry crumbs of floating point.
+    mean_delay, mean_actual = pl.col("mean_human_delay_minutes").round(9), pl.col("mean_actual_minutes").round(9)
+    overrun_limit = (pl.col("friction_overrun_hit_ratio") * pl.col("estimated_duration_minutes")).round(9)
+    return (
+        states.join(tasks, on="task_number", maintain_order="left")
+        .with_columns(
+            friction_date=(pl.col("day") - (1 << 31)).cast(pl.Int32).cast(pl.Date),
+            mean_actual_minutes=pl.when(pl.col("timed_executions") > 0).then(
+                pl.col("work_minutes") / pl.col("timed_executions")
+            ),
+            mean_human_delay_minutes=pl.when(pl.col("waiting_executions") > 0).then(
+                pl.col("human_delay_minutes") / pl.col("waiting_executions")
+            ),
+        )
+        .with_columns(
+            bottleneck_status=pl.when(hits >= pl.col("friction_persistent_hits"))
+            .then(pl.lit("persistent"))
+            .when(hits >= pl.col("friction_recurring_hits"))
+            .then(pl.lit("recurring"))
+            .when(hits >= pl.col("friction_isolated_hits"))
+            .then(pl.lit("isolated"))
+            .otherwise(pl.lit("clear")),
+            bottleneck_driver=pl.when(mean_delay >= pl.col("friction_delay_hit_minutes"))
+            .then(pl.lit("approval_delay"))
+            .when(mean_actual > overrun_limit)
+            .then(pl.lit("task_overrun"))
+            .when(pl.col("risk_events") > 0)
+            .then(pl.lit("risk"))
+            .otherwise(pl.lit("none")),
+        )
+        .select(list(TaskFriction.polars_schema()))
+    )
