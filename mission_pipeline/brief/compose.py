@@ -6,7 +6,7 @@ rounded to four decimals in the JSON, and an unknown one is null. No clock: the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
@@ -153,8 +153,13 @@ class _Composer:
             f"its weakest part is {part} ({say.points(score)})."
         )
 
-    def _weakest_mission(self) -> Row | None:
-        judged = [mission for mission in self.verdict.scorecards if mission["health_score"] is not None]
+    def _weakest_mission(self, among: Collection[str | None] = ()) -> Row | None:
+        """The mission of the least health, of those named where any is."""
+        judged = [
+            mission
+            for mission in self.verdict.scorecards
+            if mission["health_score"] is not None and (not among or mission["mission_id"] in among)
+        ]
         return min(judged, key=lambda mission: (mission["health_score"], mission["mission_id"]), default=None)
 
     def _weakest_part(self, mission: Row) -> tuple[str, float | None]:
@@ -204,15 +209,19 @@ class _Composer:
                 for label, (one, many) in verbs.items()
                 if counts[label]
             ]
-            opening = f"Of {say.counted(total, 'mission')}, {say.listed(parts)} on the main KPI"
+            opening = f"Of {say.counted(total, 'mission')}, by their main KPI, {say.listed(parts)}"
         worth = f" ({_worth_of(moving)})" if moving else ""
         falling = [m for m in self.verdict.scorecards if m["autonomy_trend"] == "worsening"]
         if not falling:
             return f"{opening}{worth}."
-        names = [self._name(mission) for mission in falling]
-        which = say.listed(names) if len(names) <= 2 else f"{len(names)} missions"
+        which, certainty = f"{len(falling)} missions", "signals, not all proven"
+        if len(falling) == 1:
+            which = self._name(falling[0])
+            certainty = say.evidence_words(falling[0]["autonomy_trend_evidence"], falling[0]["autonomy_trend_runs"])
+        elif all(mission["autonomy_trend_evidence"] == "tested" for mission in falling):
+            certainty = "tested: unlikely to be chance"
         link = "but" if counts["improving"] else "and"
-        return f"{opening}{worth}, {link} autonomy worsens in {which}."
+        return f"{opening}{worth}, {link} autonomy worsens in {which} ({certainty})."
 
     def _friction_signal(self) -> dict[str, Any]:
         chosen = self.verdict.friction
@@ -282,7 +291,7 @@ class _Composer:
         elif worsening:
             opening = "Results are slipping, and ON_TRACK is out of reach"
         elif not trends.flat:
-            opening = "It is too early to speak of progress, and it is not enough for ON_TRACK"
+            opening = "It is too early to speak of progress, and ON_TRACK is out of reach"
         else:
             opening = "Results stand still, and that is not enough for ON_TRACK"
         sentence = f"{opening} until {self._what_must_improve()}."
@@ -293,17 +302,28 @@ class _Composer:
         return sentence
 
     def _what_must_improve(self) -> str:
-        if self.driver is None:
-            weak = self._weakest_mission()
-            return f"the health of {self._name(weak)} improves" if weak is not None else "more is known"
-        areas = [say.TRIGGER_AREAS[self.driver["trigger_name"]]]
-        mission_id = self.driver["mission_id"]
+        """What keeps the portfolio from ON_TRACK: the driver's areas where it decides, else the weakest health."""
+        blocking = {condition.mission_id for condition in self.verdict.path_to_on_track}
+        others = len(blocking - {None})
+        if self.driver is not None and (self.driver["mission_id"] in blocking or not blocking):
+            said = self._areas_of(self.driver)
+            others -= self.driver["mission_id"] is not None and self.driver["mission_id"] in blocking
+        else:
+            weak = self._weakest_mission(blocking)
+            said = "more is known" if weak is None else f"the health of {self._name(weak)} improves"
+            others -= weak is not None
+        if others > 0 and (self.driver is None or self.driver["mission_id"] is not None):
+            said += f", and {say.counted(others, 'other mission')} recover{'s' if others == 1 else ''}"
+        return said
+
+    def _areas_of(self, driver: Row) -> str:
+        mission_id = driver["mission_id"]
         holds_up = [
             say.TRIGGER_AREAS[trigger["trigger_name"]]
             for trigger in self.verdict.triggers
             if trigger["mission_id"] == mission_id and trigger["trigger_name"] in _FRICTION_AREAS
         ]
-        areas = [*dict.fromkeys([*holds_up, *areas])]
+        areas = [*dict.fromkeys([*holds_up, say.TRIGGER_AREAS[driver["trigger_name"]]])]
         is_plural = len(areas) > 1 or areas[0] in _PLURAL_AREAS
         where = f" in {self._mission_name(mission_id)}" if mission_id is not None else ""
         return f"{say.listed(areas)} improve{'' if is_plural else 's'}{where}"
@@ -458,7 +478,12 @@ class _Composer:
         policy = self._policy_of(mission_id)
         is_driver = trigger["trigger_rank"] == 1 and self.verdict.action is not None
         aims = self.verdict.action.aims if self.verdict.action is not None and is_driver else ()
-        return finding_of(trigger, mission, task, self.verdict.snapshot, policy, aims)
+        return finding_of(trigger, mission, task, self.verdict.snapshot, policy, aims, self._names_at_risk())
+
+    def _names_at_risk(self) -> list[str]:
+        at_risk = [mission for mission in self.verdict.scorecards if mission["is_at_risk"]]
+        at_risk.sort(key=lambda m: (m["health_score"] is not None, m["health_score"] or 0, m["mission_id"]))
+        return [self._name(mission) for mission in at_risk]
 
     def _policy_of(self, mission_id: str | None) -> Policy:
         return self.policy if mission_id is None else self.policy.for_mission(mission_id)

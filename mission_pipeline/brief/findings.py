@@ -16,6 +16,9 @@ from mission_pipeline.policy import Policy
 
 Row = Mapping[str, Any]
 
+_NAMED_MISSIONS = 3
+"""How many missions a sentence names before it counts the rest."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -37,6 +40,7 @@ class _Case:
     policy: Policy
     task: Row
     aims: Mapping[str, Aim]
+    at_risk: Sequence[str]
 
     @property
     def name(self) -> str:
@@ -62,7 +66,13 @@ class _Case:
 
 
 def finding_of(
-    trigger: Row, mission: Row | None, task: Row | None, portfolio: Row, policy: Policy, aims: Sequence[Aim] = ()
+    trigger: Row,
+    mission: Row | None,
+    task: Row | None,
+    portfolio: Row,
+    policy: Policy,
+    aims: Sequence[Aim] = (),
+    at_risk: Sequence[str] = (),
 ) -> Finding:
     """Return the words of a fired trigger.
 
@@ -73,9 +83,10 @@ def finding_of(
         portfolio: the day's row of ``marts.portfolio_snapshots``.
         policy: the policy as it holds for the mission.
         aims: figures that the verdict wants changed, where it names any.
+        at_risk: names of the missions at risk, worst first.
 
     """
-    case = _Case(trigger, mission or {}, portfolio, policy, task or {}, {aim.measure: aim for aim in aims})
+    case = _Case(trigger, mission or {}, portfolio, policy, task or {}, {aim.measure: aim for aim in aims}, at_risk)
     why, action, aim = _WORDS[trigger["trigger_name"]](case)
     title = say.TRIGGER_TITLES[trigger["trigger_name"]]
     headline = f"{title} in {case.name}" if mission else title
@@ -108,11 +119,11 @@ def _autonomy_regression(case: _Case) -> Words:
     )
     despite = ", although its main KPI improves" if mission["kpi_trend"] == "improving" else ""
     verb = "rises" if rising == ["the wait for approval"] else "rise"
-    causes = f" {say.capitalised(say.listed(rising))} {verb} as well." if rising else ""
+    causes = f". {say.capitalised(say.listed(rising))} {verb} as well" if rising else ""
     return (
         f"its runs {trend}{despite}: the autonomy score (100 = no person had to step in) is {score}, with "
         f"{say.counted(mission['mean_human_interventions'], 'human intervention')} and "
-        f"{say.counted(mission['mean_escalations'], 'escalation')} per run ({case.worth}).{causes} "
+        f"{say.counted(mission['mean_escalations'], 'escalation')} per run{causes} ({case.worth}). "
         "It is not yet self-sustaining.",
         f"reduce interventions and escalations in {case.place} within the next execution cycle; "
         "re-scope it or add capacity to restore autonomy.",
@@ -279,11 +290,16 @@ def _outcomes_dropping(case: _Case) -> Words:
 
 def _missions_at_risk(case: _Case) -> Words:
     limit = case.policy.triggers.portfolio_missions_at_risk.min_missions
-    count = say.counted(case.portfolio["missions_at_risk"], "mission")
+    count = case.portfolio["missions_at_risk"]
+    names = list(case.at_risk[:_NAMED_MISSIONS])
+    others = [f"{len(case.at_risk) - len(names)} more"] if len(case.at_risk) > len(names) else []
+    which = f" ({say.listed([*names, *others])})" if names else ""
+    first = f"begin with {names[0]}" if names else "take them one by one"
     return (
-        f"{count} are at risk: they need attention or have a finding of high severity.",
-        "take the missions below in the order given; do not start new ones before.",
-        f"fewer than {say.counted(limit, 'mission')} at risk.",
+        f"{say.counted(count, 'mission')} {'is' if count == 1 else 'are'} at risk{which}: "
+        "they need attention or have a finding of high severity.",
+        f"{first}, the worst off, and start nothing new until fewer missions are at risk.",
+        f"fewer than {say.counted(limit, 'mission')} at risk (now {say.number(count)}).",
     )
 
 

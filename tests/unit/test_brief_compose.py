@@ -77,12 +77,12 @@ def test_the_shipped_portfolio_in_words(shipped_brief):
         "evidence": "direction_only",
         "headline": f"Autonomy regression in {SALES}",
         "why": "Its runs depend on people more than before, although its main KPI improves: the autonomy score "
-        "(100 = no person had to step in) is 45.95, with 1.5 human interventions and 0.5 escalations per run "
-        "(signal from 2 runs, not proven). Escalations rise as well. It is not yet self-sustaining.",
+        "(100 = no person had to step in) is 45.95, with 1.5 human interventions and 0.5 escalations per run. "
+        "Escalations rise as well (signal from 2 runs, not proven). It is not yet self-sustaining.",
     }
     assert brief["trend_insight"] == {
         "headline": "All 3 missions improve on their main KPI (a signal from 2 to 3 runs each, not proven), "
-        f"but autonomy worsens in {SALES}.",
+        f"but autonomy worsens in {SALES} (signal from 2 runs, not proven).",
         "improving": 3,
         "flat": 0,
         "worsening": 0,
@@ -283,12 +283,35 @@ def test_the_interpretation_follows_the_trends(policy, trends, opening):
     assert brief["interpretation"].endswith("until results improve in First mission.")
 
 
+def test_a_finding_in_a_mission_on_track_is_not_what_keeps_the_portfolio_from_it(policy):
+    fine, poor = scorecard("M1"), scorecard("M2", "Second mission", status="ATTENTION_REQUIRED", health_score=60.0)
+    poorer = scorecard("M3", "Third mission", status="ATTENTION_REQUIRED", health_score=50.0)
+    found = [trigger("REPEATED_BOTTLENECK", fine)]
+    brief = compose(policy, "ATTENTION_REQUIRED", missions=[fine, poor], triggers=found)
+    assert brief["interpretation"].endswith("until the health of Second mission improves.")
+    brief = compose(policy, "ATTENTION_REQUIRED", missions=[fine, poor, poorer], triggers=found)
+    assert brief["interpretation"].endswith("until the health of Third mission improves, and 1 other mission recovers.")
+
+
+def test_missions_at_risk_are_named_worst_first(policy):
+    missions = [
+        scorecard(f"M{i}", f"Mission {i}", status="WATCH", is_at_risk=True, health_score=80.0 - i) for i in range(5)
+    ]
+    found = trigger("PORTFOLIO_MISSIONS_AT_RISK", severity="high")
+    brief = compose(policy, "WATCH", missions=missions, triggers=[found], portfolio=snapshot(missions_at_risk=5))
+    assert brief["primary_driver"]["why"] == (
+        "5 missions are at risk (Mission 4, Mission 3, Mission 2 and 2 more): "
+        "they need attention or have a finding of high severity."
+    )
+    assert brief["recommended_action"]["text"].startswith("Begin with Mission 4, the worst off")
+
+
 def test_trends_are_counted_and_said_in_the_right_number(policy):
     labels = ["improving", "flat", "worsening", "worsening", "insufficient_data"]
     missions = [scorecard(f"M{i}", kpi_trend=label, kpi_trend_runs=4) for i, label in enumerate(labels)]
     headline = compose(policy, "WATCH", missions=missions)["trend_insight"]["headline"]
     assert headline == (
-        "Of 5 missions, 1 improves, 1 shows no clear change, 2 worsen and 1 has too few runs to tell on the main KPI "
+        "Of 5 missions, by their main KPI, 1 improves, 1 shows no clear change, 2 worsen and 1 has too few runs to tell "
         "(a signal from 4 runs each, not proven)."
     )
 

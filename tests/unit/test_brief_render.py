@@ -33,11 +33,11 @@ Primary driver      Autonomy regression in Accelerate Sales Pipeline Progression
                     - Its runs depend on people more than before, although its
                     main KPI improves: the autonomy score (100 = no person had
                     to step in) is 45.95, with 1.5 human interventions and 0.5
-                    escalations per run (signal from 2 runs, not proven).
-                    Escalations rise as well. It is not yet self-sustaining.
+                    escalations per run. Escalations rise as well (signal from 2
+                    runs, not proven). It is not yet self-sustaining.
 Trend               All 3 missions improve on their main KPI (a signal from 2 to
                     3 runs each, not proven), but autonomy worsens in Accelerate
-                    Sales Pipeline Progression.
+                    Sales Pipeline Progression (signal from 2 runs, not proven).
 Friction            T5 "Draft personalized outreach email": recurring task
                     overrun (the task takes longer than planned), 7.33 minutes
                     per run over plan or waiting for a person.
