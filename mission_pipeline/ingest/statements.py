@@ -1,8 +1,8 @@
 """The SQL of ingest, made from the input contracts: how a JSON record becomes a row of ``raw``. Runs nothing.
 
-Every record takes one of two ways. Regular ones, whose fields all have the expected JSON type, are taken over by
-``json_transform``, which is fast but lenient. For all others each field decides: it fits, converts without loss, or
-is a misfit. The irregular way is correct for every record; the regular one only spares its price.
+Every value takes one of two ways. Where its JSON type is the expected one, ``json_transform`` has typed it: quick, but
+too lenient to be asked alone. Otherwise the careful way decides whether it converts without loss or is a misfit. The
+careful way is right for every value; the quick one only spares its price.
 """
 
 from __future__ import annotations
@@ -86,52 +86,71 @@ def insert_records(data_set: InputDataSet) -> str:
     )
 
 
-def typed_records(data_set: InputDataSet) -> str:
-    """Return a query of the staged records: row, the typed fields, extra_fields, record, misfits, conversions."""
+def typed_records(data_set: InputDataSet, *, only_carefully: bool = False) -> str:
+    """Return a query of the staged records: row, the typed fields, extra_fields, record, misfits, conversions.
+
+    Args:
+        data_set: whose fields they have.
+        only_carefully: decide every value the careful way, which the quick one must equal.
+
+    """
     fields = data_set.fields
+    names = ", ".join(field.name for field in fields)
     types = ", ".join(f'"{field.name}": "{_transform_type(field.type)}"' for field in fields)
-    paths = ", ".join(["'$'", *(f"'$.{field.name}'" for field in fields)])
+    paths = ", ".join(f"'$.{field.name}'" for field in fields)
     no_fields = ", ".join(f'"{field.name}": null' for field in fields)
-    values, misfits, conversions, is_regular = [], [], [], ["found[1] = 'OBJECT'", "fields = list_count(found) - 1"]
-    for place, field in enumerate(fields, start=2):
-        found = f"found[{place}]"
+    fits, values, misfits, conversions = [], [], [], []
+    for place, field in enumerate(fields, start=1):
+        found, text = f"found[{place}]", f"texts[{place}]"
         is_absent = f"coalesce({found}, 'NULL') = 'NULL'"
-        value, fast = _irregular_value(field, found), _regular_value(field)
-        values.append(f"case when is_regular then {fast} when {is_absent} then null else {value} end as {field.name}")
-        is_regular.append(f"({is_absent} or ({_fits(field, found)}))")
-        misfits.append(f"case when not {is_absent} and {field.name} is null then '{field.name}' end")
-        conversions.append(
-            f"case when {field.name} is not null and {_is_converted(field, found)} then '{field.name}' end"
+        does_fit = "false" if only_carefully else _fits(field, found)
+        fits.append(f"({is_absent} or coalesce({does_fit}, false)) as {field.name}_fits")
+        values.append(
+            f"case when {field.name}_fits then {_quick_value(field)} else {_careful_value(field, found, text)} "
+            f"end as {field.name}"
         )
+        misfits.append(f"case when not {field.name}_fits and {field.name} is null then '{field.name}' end")
+        is_converted = f"not {field.name}_fits and {field.name} is not null and {_is_converted(field, found)}"
+        conversions.append(f"case when {is_converted} then '{field.name}' end")
+    do_fit = ", ".join(f"{field.name}_fits" for field in fields)
     return f"""
 with parsed as (
     select row, json, arrived,
-        json_transform(json, '{{{types}}}') as fast,
+        json_transform(json, '{{{types}}}') as quick,
         json_type(json, [{paths}]) as found,
+        coalesce(json_type(json) = 'OBJECT', false) as is_object,
         len(json_keys(json)) as fields
     from {STAGED_RECORDS}
 ),
+fitted as (
+    select row, json, arrived, quick, found, is_object,
+        is_object and fields > list_count(found) as has_unknown_fields,
+        {", ".join(fits)}
+    from parsed
+),
 sorted as (
-    select row, json, arrived, fast, found, coalesce({" and ".join(is_regular)}, false) as is_regular from parsed
+    select *, is_object and {" and ".join(f"{field.name}_fits" for field in fields)} as do_all_fit from fitted
+),
+texted as (
+    select *, case when is_object and not do_all_fit then json_extract_string(json, [{paths}]) end as texts from sorted
 ),
 valued as (
-    select row, json, arrived, found, is_regular, {", ".join(values)},
-        case when not is_regular and found[1] = 'OBJECT'
-            then nullif(json_merge_patch(json, '{{{no_fields}}}'), '{{}}') end as extra_fields
-    from sorted
+    select row, json, arrived, found, is_object, do_all_fit, {do_fit}, {", ".join(values)},
+        case when has_unknown_fields then nullif(json_merge_patch(json, '{{{no_fields}}}'), '{{}}') end as extra_fields
+    from texted
 ),
 explained as (
     select *,
-        case when is_regular then cast([] as varchar[])
-            when coalesce(found[1], '') <> 'OBJECT' then ['{WHOLE_RECORD}']
+        case when do_all_fit then cast([] as varchar[])
+            when not is_object then ['{WHOLE_RECORD}']
             else list_filter([{", ".join(misfits)}], lambda field: field is not null) end as misfits,
-        case when is_regular then cast([] as varchar[])
+        case when do_all_fit or not is_object then cast([] as varchar[])
             else list_filter([{", ".join(conversions)}], lambda field: field is not null) end as conversions
     from valued
 )
-select row, {", ".join(field.name for field in fields)}, extra_fields,
+select row, {names}, extra_fields,
     case when arrived is not null then arrived
-        when not is_regular and (extra_fields is not null or len(misfits) > 0 or len(conversions) > 0)
+        when extra_fields is not null or (not do_all_fit and (len(misfits) > 0 or len(conversions) > 0))
             then cast(json as varchar) end as record,
     misfits, conversions
 from explained"""
@@ -141,13 +160,13 @@ def _transform_type(field_type: FieldType) -> str:
     return "TIMESTAMPTZ" if field_type == "time" else DUCKDB_INPUT_TYPES[field_type]  # a TIMESTAMP ignores the offset
 
 
-def _regular_value(field: InputField) -> str:
-    return f"fast.{field.name} at time zone 'UTC'" if field.type == "time" else f"fast.{field.name}"
+def _quick_value(field: InputField) -> str:
+    return f"quick.{field.name} at time zone 'UTC'" if field.type == "time" else f"quick.{field.name}"
 
 
 def _fits(field: InputField, found: str) -> str:
     """Return the condition under which ``json_transform`` gives exactly the value that arrived."""
-    value = f"fast.{field.name}"
+    value = f"quick.{field.name}"
     match field.type:
         case "id":
             return f"{found} = 'VARCHAR' and {_has_only_sound_characters(value)}"
@@ -164,13 +183,11 @@ def _fits(field: InputField, found: str) -> str:
         case "json":
             return f"{found} = '{JSON_CONTAINERS[field.name]}'"
         case "date" | "ids":
-            return "false"  # rare and small: the irregular way decides
+            return "false"  # rare and small: the careful way decides
 
 
-def _irregular_value(field: InputField, found: str) -> str:
-    """Return the value of a present field, NULL for a misfit."""
-    path = f"'$.{field.name}'"
-    text = f"json_extract_string(json, {path})"
+def _careful_value(field: InputField, found: str, text: str) -> str:
+    """Return the value of a present field, NULL for a misfit; ``text`` is the value without quotes."""
     number = f"try_cast({text} as double)"
     match field.type:
         case "id":
@@ -222,7 +239,7 @@ def _irregular_value(field: InputField, found: str) -> str:
                 f"then {elements} end"
             )
         case "json":
-            return f"case when {found} = '{JSON_CONTAINERS[field.name]}' then json_extract(json, {path}) end"
+            return f"case when {found} = '{JSON_CONTAINERS[field.name]}' then cast({text} as json) end"
 
 
 def _is_converted(field: InputField, found: str) -> str:
