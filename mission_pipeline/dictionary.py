@@ -1,6 +1,7 @@
 """Writes docs/warehouse.md: every table and column as its contract promises it, and the sample queries.
 
-Only words that stand elsewhere are gathered here: the contracts describe the tables, docs/queries/ holds the SQL.
+Only words that stand elsewhere are gathered here: the contracts describe the tables, the asset graph says what each is
+made from, docs/queries/ holds the SQL.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from pathlib import Path
 
 from mission_pipeline.contracts.base import ColumnPromise, TableContract
 from mission_pipeline.contracts.catalog import ALL_CONTRACTS
+from mission_pipeline.orchestration.edges import READS
+from mission_pipeline.orchestration.stages import published_views
+from mission_pipeline.warehouse import PublishedView
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DICTIONARY_FILE = REPOSITORY / "docs" / "warehouse.md"
@@ -29,6 +33,8 @@ Open it again to see the newest refresh. The same words stand in the file itself
 
 Times are UTC, without a zone. Durations are minutes. Columns that end in `_pct` are 0-100, in `_rate` 0-1.
 *Better* is always positive, whichever way a KPI should move. NULL means unknown, and is never counted as 0.
+A column without a source of its own comes from the tables that its table is made from. A source without a schema is a
+data set of `raw_data/`.
 """
 
 _SCHEMAS = {
@@ -47,11 +53,13 @@ def _lines() -> Iterator[str]:
     yield _OPENING
     for schema, purpose in _SCHEMAS.items():
         contracts = [contract for contract in ALL_CONTRACTS if contract.schema_name() == schema]
-        names = " · ".join(f"[{c.table_name()}](#{schema}{c.table_name()})" for c in contracts)
-        yield f"- `{schema}`: {purpose} {names}"
+        yield f"- `{schema}`: {purpose}"
+        yield "  " + " · ".join(f"[{c.table_name()}](#{schema}{c.table_name()})" for c in contracts)
     yield "- [Ten questions and their queries](#ten-questions-and-their-queries)"
     for contract in ALL_CONTRACTS:
         yield from _table(contract)
+    for name, view in published_views().items():
+        yield from _view(name, view)
     yield from _queries()
 
 
@@ -60,6 +68,9 @@ def _table(contract: type[TableContract]) -> Iterator[str]:
     yield contract.grain()
     if contract.key():
         yield "\nKey: " + ", ".join(f"`{name}`" for name in contract.key()) + "."
+    sources = READS[contract.qualified_name()]
+    if sources:
+        yield "\nMade from: " + ", ".join(f"`{name.removeprefix('raw.')}`" for name in sources) + "."
     yield "\n| column | type | unit | NULL | meaning | source |"
     yield "|---|---|---|---|---|---|"
     for promise in contract.columns():
@@ -76,6 +87,15 @@ def _column(promise: ColumnPromise) -> str:
         "" if promise.source is None else f"`{promise.source}`",
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _view(name: str, view: PublishedView) -> Iterator[str]:
+    yield f"\n## {name}\n"
+    yield f"A view. {view.comment}"
+    yield "\n| column | meaning |"
+    yield "|---|---|"
+    for column, comment in view.column_comments.items():
+        yield f"| `{column}` | {comment} |"
 
 
 def _queries() -> Iterator[str]:

@@ -87,9 +87,10 @@ def test_a_policy_key_says_its_unit_or_has_a_comment(section, key, line):
     assert "#" in line or words & UNIT_WORDS or key == "version"
 
 
-def names_used_in_code() -> set[str]:
-    """Attributes, keywords and texts of the package, but for the policy's own model; and SQL's bound names."""
+def names_used_in_code() -> tuple[set[str], set[str]]:
+    """Names and texts of the package, but for the policy's own model, and SQL's words; and ends of names put together."""
     found: set[str] = set()
+    endings: set[str] = set()
     for file in PACKAGE.rglob("*.py"):
         if file == PACKAGE / "policy.py":
             continue
@@ -97,13 +98,20 @@ def names_used_in_code() -> set[str]:
             if isinstance(node, ast.Attribute):
                 found.add(node.attr)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.add(node.value)
+                found |= set(re.findall(r"\w+", node.value))
+            elif isinstance(node, ast.JoinedStr) and isinstance(node.values[-1], ast.Constant):
+                endings.add(node.values[-1].value)
     for file in (REPOSITORY / "sql").rglob("*.sql"):
-        found |= set(re.findall(r"\$(\w+)", file.read_text(encoding="utf-8")))
-    return found
+        found |= set(re.findall(r"\w+", file.read_text(encoding="utf-8")))
+    return found, {ending for ending in endings if re.fullmatch(r"_[a-z]{4,}", ending)}
 
 
 def test_every_policy_key_is_used():
-    used = names_used_in_code()
-    unused = [f"{section}.{key}" for section, key, _ in policy_keys() if key not in used]
+    found, endings = names_used_in_code()
+    unused = [
+        f"{section}.{key}"
+        for section, key, _ in policy_keys()
+        if not {key, f"{section.replace('.', '_')}_{key}"} & found
+        and not any(key.endswith(ending) for ending in endings)
+    ]
     assert not unused

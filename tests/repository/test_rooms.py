@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "errors": set(),
     "settings": {"errors"},
     "orchestration": FOUNDATIONS | STAGES,
-    "dictionary": FOUNDATIONS | {"derive"},
+    "dictionary": FOUNDATIONS | {"orchestration"},
     "__main__": {"cli"},
     "cli": FOUNDATIONS | {"brief", "orchestration", "ingest", "validate"},
 }
