@@ -27,6 +27,10 @@ Flags = npt.NDArray[np.bool_]
 
 _NEGLIGIBLE_BITS = 52
 """A weight below 2^-52 of the newest one changes no figure: a double holds no more."""
+_PLACES = 1 << 32
+"""More than a mission has runs, and more than there are days: one integer orders by task, then by run or day."""
+_FIRST_DAY = 1 << 31
+"""Days from the one that counts as the first to 1970-01-01."""
 _BLOCK = 2_000_000
 """Cells looked up at once, which bounds the memory whatever the number of days."""
 
@@ -52,16 +56,17 @@ def write_task_friction(build: Build, policy: Policy) -> int:
     with limits_of(build, policy) as limits:
         tasks = build.frame(_TASKS).with_row_index("task_number").cast({"task_number": pl.Int64})
         with build.view_of("numbered_tasks", tasks):
-            runs = build.frame(read_sql("marts/task_friction"))
+            executions = build.frame(read_sql("marts/task_friction"))
     events = build.frame(_EVENTS).join(tasks.select("task_id", "task_number"), on="task_id")
-    return build.replace_table(TaskFriction, frame=friction_by_day(runs, events, tasks.join(limits, on="mission_id")))
+    frictions = friction_by_day(executions, events, tasks.join(limits, on="mission_id"))
+    return build.replace_table(TaskFriction, frame=frictions)
 
 
-def friction_by_day(runs: pl.DataFrame, events: pl.DataFrame, tasks: pl.DataFrame) -> pl.DataFrame:
+def friction_by_day(executions: pl.DataFrame, events: pl.DataFrame, tasks: pl.DataFrame) -> pl.DataFrame:
     """Return one row per task and day on which a run or an event of it became known.
 
     Args:
-        runs: one row per task and run, as ``sql/marts/task_friction.sql`` gives them.
+        executions: one row per execution, as ``sql/marts/task_friction.sql`` gives them.
         events: ``task_number, event_date``: reported events that name the task.
         tasks: ``task_number`` from 0 without a gap, ``mission_id, task_id, estimated_duration_minutes`` and the
             ``friction_*`` limits of the task's mission.
@@ -69,35 +74,66 @@ def friction_by_day(runs: pl.DataFrame, events: pl.DataFrame, tasks: pl.DataFram
     Returns:
         The rows of ``marts.task_friction``, ordered by task and day.
     """
-    tasks = tasks.sort("task_number")
-    if runs.is_empty():
+    if executions.is_empty():
         return pl.DataFrame(schema=TaskFriction.polars_schema())
-    runs = runs.sort("task_number", "run_seq")
-    task = runs["task_number"].to_numpy()
-    day = _day_numbers(runs["friction_date"])
-    states = _states(task, day)
-
-    def of_task(name: str) -> npt.NDArray[Any]:
-        values: npt.NDArray[Any] = tasks[name].to_numpy()
-        return values[task]
-
-    is_hit = runs["is_hit"].to_numpy()
-    is_measured = runs["friction_minutes"].is_not_null().to_numpy()
+    tasks = tasks.sort("task_number")
+    runs = _runs(executions)
+    states = _states(runs)
+    decay = tasks["friction_decay_per_run"].to_numpy()[runs.tasks]
+    recent = tasks["friction_recent_runs"].to_numpy()[runs.tasks]
     frame = pl.DataFrame(
         {
             "task_number": states.tasks,
             "day": states.days,
             "runs_executed": states.counts,
-            "runs_measured": states.total(is_measured.astype(np.int64)),
-            "friction_minutes": _friction(states, runs, of_task("friction_decay_per_run")),
-            "recent_hits": _recent_hits(states, is_hit, of_task("friction_recent_runs")),
-            "timed_executions": states.total(runs["timed_executions"].to_numpy()),
-            "work_minutes": states.total(runs["work_minutes"].to_numpy()),
-            "waiting_executions": states.total(runs["waiting_executions"].to_numpy()),
-            "human_delay_minutes": states.total(runs["human_delay_minutes"].to_numpy()),
+            "runs_measured": states.total((~np.isnan(runs.friction_minutes)).astype(np.int64)),
+            "friction_minutes": _friction(states, runs, decay),
+            "recent_hits": _recent_hits(states, runs, recent),
+            "timed_executions": states.total(runs.timed_executions),
+            "work_minutes": states.total(runs.work_minutes),
+            "waiting_executions": states.total(runs.waiting_executions),
+            "human_delay_minutes": states.total(runs.human_delay_minutes),
         }
     )
     return _with_status(_with_events(frame, events), tasks)
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """The runs that executed each task, ordered by task and ``run_seq``; friction is NaN where it is unknown."""
+
+    tasks: Integers
+    days: Integers
+    friction_minutes: Floats
+    is_hit: Flags
+    timed_executions: Integers
+    work_minutes: Floats
+    waiting_executions: Integers
+    human_delay_minutes: Floats
+
+
+def _runs(executions: pl.DataFrame) -> _Runs:
+    """Add the attempts of each run at each task up."""
+    place = executions["task_number"].to_numpy() * _PLACES + executions["run_seq"].to_numpy()
+    order = np.lexsort((executions["attempt"].to_numpy(), place))
+    place = place[order]
+    starts = np.flatnonzero(np.diff(place, prepend=-1))
+
+    def column(name: str) -> npt.NDArray[Any]:
+        values: npt.NDArray[Any] = executions[name].to_numpy()[order]
+        return values
+
+    work, delay = column("work_minutes"), column("human_delay_minutes")
+    return _Runs(
+        tasks=place[starts] // _PLACES,
+        days=np.maximum.reduceat(_day_numbers(executions["friction_date"])[order], starts),
+        friction_minutes=np.add.reduceat(column("friction_minutes"), starts),
+        is_hit=np.logical_or.reduceat(column("is_hit"), starts),
+        timed_executions=np.add.reduceat((~np.isnan(work)).astype(np.int64), starts),
+        work_minutes=np.add.reduceat(np.nan_to_num(work), starts),
+        waiting_executions=np.add.reduceat((~np.isnan(delay)).astype(np.int64), starts),
+        human_delay_minutes=np.add.reduceat(np.nan_to_num(delay), starts),
+    )
 
 
 @dataclass(frozen=True)
@@ -113,36 +149,25 @@ class _States:
     first: Integers
     last: Integers
     counts: Integers
-    run_days: Integers
     by_day: Integers
     ends: Integers
-
-    @property
-    def is_prefix(self) -> Flags:
-        """Whether the runs known are the task's first ones, without a gap."""
-        result: Flags = self.last - self.first + 1 == self.counts
-        return result
 
     def total(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Add up a value over the runs known; for floats task by task, so that no task leaves crumbs in another's."""
         ordered = values[self.by_day]
         if values.dtype.kind == "f":
-            running = pl.DataFrame({"task": self.by_day_tasks, "value": ordered}).select(
-                pl.col("value").cum_sum().over("task")
-            )
-            return running["value"].to_numpy()[self.ends]
+            task = np.repeat(self.tasks, np.diff(self.ends, prepend=-1))
+            running = pl.DataFrame({"task": task, "value": ordered}).select(pl.col("value").cum_sum().over("task"))
+            totals: Floats = running["value"].to_numpy()[self.ends]
+            return totals
         sums = np.concatenate([[0], np.cumsum(ordered)])
         result: Integers = sums[self.ends + 1] - sums[self.first]
         return result
 
-    @property
-    def by_day_tasks(self) -> Integers:
-        """The task of each run, in the order of ``by_day``: the same as in the order of ``run_seq``."""
-        return np.repeat(self.tasks, np.diff(self.ends, prepend=-1))
 
-
-def _states(task: Integers, day: Integers) -> _States:
-    by_day = np.argsort(_key(task, day), kind="stable")
+def _states(runs: _Runs) -> _States:
+    task, day = runs.tasks, runs.days
+    by_day = np.argsort(task * _PLACES + day, kind="stable")
     ordered_task, ordered_day = task[by_day], day[by_day]
     is_news = (ordered_task[1:] != ordered_task[:-1]) | (ordered_day[1:] != ordered_day[:-1])
     ends = np.flatnonzero(np.append(is_news, True))
@@ -153,20 +178,14 @@ def _states(task: Integers, day: Integers) -> _States:
         first=first,
         last=np.maximum.accumulate(by_day)[ends],
         counts=ends - first + 1,
-        run_days=day,
         by_day=by_day,
         ends=ends,
     )
 
 
-def _key(task: Integers, day: Integers) -> Integers:
-    """One integer that orders by task, then by day."""
-    return task * (1 << 32) + day
-
-
 def _day_numbers(days: pl.Series) -> Integers:
-    """Days since an early one, so that none is negative."""
-    return days.to_physical().to_numpy().astype(np.int64) + (1 << 31)
+    """Days since one so early that none is negative."""
+    return days.to_physical().to_numpy().astype(np.int64) + _FIRST_DAY
 
 
 def _newest_known(
@@ -195,19 +214,17 @@ def _newest_known(
         yield block, rows, place
 
 
-def _friction(states: _States, runs: pl.DataFrame, decay: Floats) -> pl.Series:
+def _friction(states: _States, runs: _Runs, decay: Floats) -> pl.Series:
     """Average the known friction of the runs known, each older one weighing ``decay`` times the next newer one."""
-    measured = runs.select("task_number", "friction_minutes", decay=decay).with_row_index("row").drop_nulls()
-    row = measured["row"].to_numpy().astype(np.int64)
-    values = measured["friction_minutes"].to_numpy()
-    running = _decayed_means(measured)
+    is_measured = ~np.isnan(runs.friction_minutes)
+    row = np.flatnonzero(is_measured)
+    values = runs.friction_minutes[row]
+    running = _decayed_means(runs.tasks[row], values, decay[row])
 
     # The same states among the measured runs alone.
     before = np.searchsorted(row, states.first)
     upto = np.searchsorted(row, states.last, side="right")
-    is_measured = np.zeros(len(decay), np.int64)
-    is_measured[row] = 1
-    known = states.total(is_measured)
+    known = states.total(is_measured.astype(np.int64))
     result = np.full(len(known), np.nan)
     is_whole = (known > 0) & (upto - before == known)
     result[is_whole] = running[upto[is_whole] - 1]
@@ -216,7 +233,7 @@ def _friction(states: _States, runs: pl.DataFrame, decay: Floats) -> pl.Series:
     for weight in np.unique(decay[states.first[apart]]):
         chosen = apart[decay[states.first[apart]] == weight]
         blocks = _newest_known(
-            before[chosen], upto[chosen] - 1, states.days[chosen], states.run_days[row],
+            before[chosen], upto[chosen] - 1, states.days[chosen], runs.days[row],
             upto[chosen] - before[chosen] - known[chosen], _runs_that_weigh(weight),
         )  # fmt: skip
         for block, rows, place in blocks:
@@ -229,47 +246,48 @@ def _runs_that_weigh(decay: float) -> int:
     return np.iinfo(np.int32).max if decay == 1 else ceil(_NEGLIGIBLE_BITS / -log2(decay)) + 1
 
 
-def _decayed_means(measured: pl.DataFrame) -> Floats:
+def _decayed_means(tasks: Integers, values: Floats, decay: Floats) -> Floats:
     """Return the decayed mean of each run and those before it of its task."""
-    value = pl.col("friction_minutes")
-    mean = value.cum_sum().over("task_number") / value.cum_count().over("task_number")  # where nothing decays
-    for decay in measured["decay"].unique().sort().to_list():
-        if decay < 1:
-            decayed = value.ewm_mean(alpha=1 - decay, adjust=True).over("task_number")
-            mean = pl.when(pl.col("decay") == decay).then(decayed).otherwise(mean)
-    return measured.select(mean).to_series().to_numpy()
+    value = pl.col("value")
+    mean = value.cum_sum().over("task") / value.cum_count().over("task")  # where nothing decays
+    for share in np.unique(decay[decay < 1]):
+        decayed = value.ewm_mean(alpha=1 - share, adjust=True).over("task")
+        mean = pl.when(pl.col("decay") == share).then(decayed).otherwise(mean)
+    means: Floats = pl.DataFrame({"task": tasks, "value": values, "decay": decay}).select(mean).to_series().to_numpy()
+    return means
 
 
-def _recent_hits(states: _States, is_hit: Flags, recent: Integers) -> Integers:
+def _recent_hits(states: _States, runs: _Runs, recent: Integers) -> Integers:
     """Count the hits among the newest runs known."""
     wanted = recent[states.first]
-    sums = np.concatenate([[0], np.cumsum(is_hit)])
+    sums = np.concatenate([[0], np.cumsum(runs.is_hit)])
     result: Integers = sums[states.last + 1] - sums[np.maximum(states.last - wanted + 1, states.first)]
 
-    apart = np.flatnonzero(~states.is_prefix)
     lacking = states.last - states.first + 1 - states.counts
+    apart = np.flatnonzero(lacking)
     for size in np.unique(wanted[apart]):
         chosen = apart[wanted[apart] == size]
         blocks = _newest_known(
-            states.first[chosen], states.last[chosen], states.days[chosen], states.run_days, lacking[chosen], int(size)
+            states.first[chosen], states.last[chosen], states.days[chosen], runs.days, lacking[chosen], int(size)
         )
         for block, rows, place in blocks:
-            result[chosen[block]] = (is_hit[rows] & (place >= 0)).sum(axis=1)
+            result[chosen[block]] = (runs.is_hit[rows] & (place >= 0)).sum(axis=1)
     return result
 
 
 def _with_events(states: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Add the events known by then, and a row for each later day on which one became known."""
-    state_keys = _key(states["task_number"].to_numpy(), states["day"].to_numpy())
-    event_keys = np.sort(_key(events["task_number"].to_numpy(), _day_numbers(events["event_date"])))
-    keys = np.union1d(state_keys, event_keys)
-    task = keys >> 32
+    state_keys = states["task_number"].to_numpy() * _PLACES + states["day"].to_numpy()
+    event_keys = np.sort(events["task_number"].to_numpy() * _PLACES + _day_numbers(events["event_date"]))
+    news = np.unique(event_keys)
+    keys = np.sort(np.concatenate([state_keys, news[~np.isin(news, state_keys, assume_unique=True)]]))
+    task = keys // _PLACES
     latest = np.searchsorted(state_keys, keys, side="right") - 1
     is_executed = (latest >= 0) & (states["task_number"].to_numpy()[latest] == task)
     keys, task, latest = keys[is_executed], task[is_executed], latest[is_executed]
     return states[latest].with_columns(
-        day=keys - (task << 32),
-        risk_events=np.searchsorted(event_keys, keys, side="right") - np.searchsorted(event_keys, task << 32),
+        day=keys % _PLACES,
+        risk_events=np.searchsorted(event_keys, keys, side="right") - np.searchsorted(event_keys, task * _PLACES),
     )
 
 
@@ -279,10 +297,18 @@ def _with_status(states: pl.DataFrame, tasks: pl.DataFrame) -> pl.DataFrame:
     # Rounded, because a mean and 1.05 times an estimate carry crumbs of floating point.
     mean_delay, mean_actual = pl.col("mean_human_delay_minutes").round(9), pl.col("mean_actual_minutes").round(9)
     overrun_limit = (pl.col("friction_overrun_hit_ratio") * pl.col("estimated_duration_minutes")).round(9)
-    return (
-        states.join(tasks, on="task_number", maintain_order="left")
+    needed = [
+        "task_number",
+        "mission_id",
+        "task_id",
+        "estimated_duration_minutes",
+        *(f"friction_{n}" for n in ("overrun_hit_ratio", "delay_hit_minutes")),
+        *(f"friction_{n}" for n in ("persistent_hits", "recurring_hits", "isolated_hits")),
+    ]
+    rows: pl.DataFrame = (
+        states.join(tasks.select(needed), on="task_number", maintain_order="left")
         .with_columns(
-            friction_date=(pl.col("day") - (1 << 31)).cast(pl.Int32).cast(pl.Date),
+            friction_date=(pl.col("day") - _FIRST_DAY).cast(pl.Int32).cast(pl.Date),
             mean_actual_minutes=pl.when(pl.col("timed_executions") > 0).then(
                 pl.col("work_minutes") / pl.col("timed_executions")
             ),
@@ -308,3 +334,4 @@ def _with_status(states: pl.DataFrame, tasks: pl.DataFrame) -> pl.DataFrame:
         )
         .select(list(TaskFriction.polars_schema()))
     )
+    return rows
