@@ -32,7 +32,7 @@ from mission_pipeline.judge.inputs import Inputs
 from mission_pipeline.judge.portfolio import PortfolioDays, portfolio_days
 from mission_pipeline.judge.scorecards import Columns, scores_of
 from mission_pipeline.judge.status import at_risk, mission_statuses
-from mission_pipeline.judge.trends import DIRECTION_ONLY, TESTED, tested
+from mission_pipeline.judge.trends import DIRECTION_ONLY, TESTED, holm_rejects
 from mission_pipeline.judge.triggers import Bottlenecks, Firing, any_high, triggers_of
 from mission_pipeline.judge.windows import (
     Integers,
@@ -240,7 +240,7 @@ def evidence_by_day(columns: Mapping[str, npt.NDArray[Any]], state_of: Integers,
     """Return each trend's evidence by mission and day: Holm's family is all trends of a day, over all five series."""
     p_values = np.stack([columns[f"{series}_trend_p_value"][state_of] for series in TREND_SERIES])
     families = np.broadcast_to(np.arange(state_of.shape[1]), p_values.shape)
-    holds = tested(p_values.ravel(), families.ravel(), level).reshape(p_values.shape)
+    holds = holm_rejects(p_values.ravel(), families.ravel(), level).reshape(p_values.shape)
     evidence = {}
     for place, series in enumerate(TREND_SERIES):
         alone = columns[f"{series}_trend_evidence"][state_of]

@@ -172,7 +172,8 @@ def _limit(reference: Floats, tolerance: Tolerance) -> tuple[Floats | float, Flo
 
 
 def _as_percent(change: Floats, reference: Floats) -> Floats:
-    percent: Floats = np.divide(100 * change, reference, out=np.full(len(change), np.nan), where=reference > 0)
+    with np.errstate(over="ignore"):  # an endless percentage is shown as unknown
+        percent: Floats = np.divide(100 * change, reference, out=np.full(len(change), np.nan), where=reference > 0)
     return percent
 
 
@@ -181,7 +182,7 @@ def suggestive(p_values: Floats, level: float) -> Flags:
     return p_values <= level * (1 + ROUNDING_MARGIN)
 
 
-def tested(p_values: Floats, families: Integers, level: float) -> Flags:
+def holm_rejects(p_values: Floats, families: Integers, level: float) -> Flags:
     """Whether each test still rejects after Holm's correction over all tests of its family.
 
     Args:

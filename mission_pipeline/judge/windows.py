@@ -334,7 +334,6 @@ def joined_states(parts: Sequence[States]) -> States:
 
 def gathered(runs: Runs, kpis: Kpis, states: States) -> Windows:
     """Return the numbers behind the states' windows."""
-
     padded = runs.padded_measures
     events = {}
     for kind, name in enumerate(EVENT_KINDS):
