@@ -285,7 +285,8 @@ def _with_events(states: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     latest = np.searchsorted(state_keys, keys, side="right") - 1
     is_executed = (latest >= 0) & (states["task_number"].to_numpy()[latest] == task)
     keys, task, latest = keys[is_executed], task[is_executed], latest[is_executed]
-    return states[latest].with_columns(
+    known: pl.DataFrame = states[latest]
+    return known.with_columns(
         day=keys % _PLACES,
         risk_events=np.searchsorted(event_keys, keys, side="right") - np.searchsorted(event_keys, task * _PLACES),
     )
