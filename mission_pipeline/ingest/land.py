@@ -77,16 +77,15 @@ def land_raw_files(build: Build, raw_data: Path, *, now: datetime, rebuild: bool
         now=now,
         rebuild=rebuild,
     )
-    try:
-        with build.transaction():
-            return _land(build, plan, frozenset())
-    except RefusedByDuckdb as error:
-        # An error ends DuckDB's transaction, so the landing starts again, knowing every file that needs patience.
-        refused = files_refused_by_duckdb(build, (file for file in found.files if not plan.is_unchanged(file)))
-        if not refused and error.__cause__ is not None:
-            raise error.__cause__ from None  # it was not the file
-    with build.transaction():
-        return _land(build, plan, refused)
+    refused: frozenset[RawFile] = frozenset()
+    while True:
+        try:
+            with build.transaction():
+                return _land(build, plan, refused)
+        except RefusedByDuckdb as error:
+            # An error ends DuckDB's transaction, so the landing starts again, knowing the files that need patience.
+            to_try = [file for file in found.files if not plan.is_unchanged(file) and file not in refused]
+            refused |= {error.file} | files_refused_by_duckdb(build, to_try)
 
 
 def _ledger(build: Build) -> dict[tuple[str, str], dict[str, Any]]:

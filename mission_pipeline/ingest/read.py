@@ -20,6 +20,10 @@ _DUCKDB_REFUSALS = (duckdb.InvalidInputException, duckdb.IOException, UnicodeDec
 class RefusedByDuckdb(Exception):
     """DuckDB's reader does not take this file as it is; the tolerant one may, or says what is wrong."""
 
+    def __init__(self, file: RawFile) -> None:
+        super().__init__(file.name)
+        self.file = file
+
 
 def stage_records(build: Build, file: RawFile, *, is_refused: bool = False) -> int:
     """Put a file's records into ``ingest_records`` and return their number.
@@ -40,7 +44,7 @@ def stage_records(build: Build, file: RawFile, *, is_refused: bool = False) -> i
         try:
             build.execute(statements.stage_with_duckdb(has_lines=file.has_lines), _where(file))
         except _DUCKDB_REFUSALS as error:
-            raise RefusedByDuckdb(file.name) from error
+            raise RefusedByDuckdb(file) from error
         records = _staged(build)
         # DuckDB passes over blank lines; with one between records, the row would not be the line.
         if not file.has_lines or records == last_line(file):

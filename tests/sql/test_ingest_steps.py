@@ -213,6 +213,14 @@ def test_a_refused_file_leaves_everything_as_it_was(build, raw_data, name, conte
     assert landed(build, "business_missions", "mission_id") == ["M9"], "and the next landing goes on"
 
 
+def test_a_file_that_is_torn_while_the_landing_reads_is_read_all_the_same(build, raw_data, monkeypatch):
+    for day in ("1", "2"):
+        put(raw_data, f"mission_runs/{day}.jsonl", '{"run_id": "R' + day + '"}\n{torn')
+    monkeypatch.setattr(landing, "files_refused_by_duckdb", lambda *_: frozenset())  # looked whole when it was tried
+    land(build, raw_data)
+    assert landed(build, "mission_runs", "run_id") == ["R1", None, "R2", None]
+
+
 def test_a_missing_required_set_leaves_everything_as_it_was(build, raw_data):
     put(raw_data, "mission_runs.json", runs("R1"))
     land(build, raw_data)
