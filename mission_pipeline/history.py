@@ -68,6 +68,6 @@ def _windows_with_gaps(
     """Return the windows of states of which some earlier rows are not known yet: look back past those."""
     width = size + int(missing.max(initial=0))
     rows = newest[:, None] + np.arange(1 - width, 1)
-    is_known = (rows >= first[:, None]) & (days[rows] <= state_days[:, None])
+    is_known = (rows >= first[:, None]) & (days[np.maximum(rows, 0)] <= state_days[:, None])
     order = np.argsort(is_known, axis=1, kind="stable")[:, -size:]  # the known ones to the right, in their order
     return np.where(np.take_along_axis(is_known, order, axis=1), np.take_along_axis(rows, order, axis=1), NO_ROW)

@@ -28,12 +28,16 @@ def test_a_run_that_started_earlier_and_ended_later_takes_its_own_place():
     assert windows([(0, 5), (0, 2), (0, 9)], size=3) == [(0, 2, [1], 1), (0, 5, [0, 1], 2), (0, 9, [0, 1, 2], 3)]
 
 
+def test_a_window_longer_than_all_rows_does_not_reach_before_the_first():
+    assert windows([(0, 4), (0, 1), (0, 2)], size=20) == [(0, 1, [1], 1), (0, 2, [1, 2], 2), (0, 4, [0, 1, 2], 3)]
+
+
 def test_no_rows_give_no_states():
     assert windows([], size=3) == []
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6)), max_size=25), st.integers(1, 5))
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6)), max_size=25), st.integers(1, 40))
 def test_it_equals_looking_at_each_day_alone(rows, size):
     rows = sorted(rows, key=lambda row: row[0])
     expected = []
