@@ -386,15 +386,17 @@ def _check_lines(report: dict[str, Any]) -> list[str]:
     parts = {
         "Rejected": [f"{row['file']}, row {row['row']}: {row['rule']}: {row['reason']}" for row in report["rejected"]],
         "Faults of the plans (the telemetry is judged all the same)": [
-            f"{row['mission_id']} {row['task_id']}: {row['fault']}: {row['detail']}" for row in report["plan_findings"]
+            f"{row['mission_id']} {row['task_id']}: {say.FAULT_WORDS[row['fault']]}: {row['detail']}"
+            for row in report["plan_findings"]
         ],
         "Unexpected fields and types (kept)": [
-            f"{row['data_set']}.{row['field']}: {row['kind']}, {say.counted(row['rows'], 'record')}, "
-            f"such as {row['example_value']}"
+            f"{row['data_set']}.{row['field']}: {say.DRIFT_WORDS[row['kind']]} "
+            f"({say.counted(row['rows'], 'record')}, such as {row['example_value']})"
             for row in report["schema_drift"]
         ],
         "Warnings (nothing is rejected for these)": [
-            f"{row['data_set']}: {row['rule']}, {say.counted(row['rows'], 'record')}, such as {row['example_value']}"
+            f"{row['data_set']}: {row['rule'].replace('_', ' ')} ({say.counted(row['rows'], 'record')}, such as: "
+            f"{row['example_value']})"
             for row in report["warnings"]
         ],
         "Notes": report["notes"],
