@@ -64,6 +64,15 @@ class StageMark:
     policy_sha256: str | None
 
 
+@dataclass(frozen=True)
+class PublishedView:
+    """A view that is published beside the tables: its query, what one row is, and what its columns are."""
+
+    query: str
+    comment: str
+    column_comments: Mapping[str, str]
+
+
 class Build:
     """An open build file: every write of a refresh happens here."""
 
@@ -90,6 +99,10 @@ class Build:
         """Return the first column of the first row, or None without a row."""
         rows = self.connection.execute(sql, _used(sql, parameters)).fetchall()
         return rows[0][0] if rows else None
+
+    def row_count(self, table: str) -> int:
+        """Return the number of rows of ``schema.table``."""
+        return int(self.scalar(f"select count(*) from {table}"))
 
     def batches(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[pl.DataFrame]:
         """Yield a query's rows as eager frames of at most ``BATCH_ROWS`` rows."""
@@ -406,14 +419,14 @@ class Warehouse:
         finally:
             connection.close()
 
-    def publish(self, build: Build, views: Mapping[str, str]) -> None:
+    def publish(self, build: Build, views: Mapping[str, PublishedView]) -> None:
         """Copy the promised tables into a new file, sync it, and rename it over the published one.
 
         A kill at any moment leaves the old file or the new one, whole. Readers keep what they opened.
 
         Args:
             build: the open build file.
-            views: qualified name → query, for views that go along.
+            views: qualified name → view, for those that go along.
 
         """
         from mission_pipeline.contracts.catalog import ALL_CONTRACTS
@@ -431,8 +444,11 @@ class Warehouse:
                 connection.execute(f"create table publishing.{name} as from {name}")
                 comment_on_table(connection, contract, catalog="publishing.")
             connection.execute("use publishing")
-            for name, query in views.items():
-                connection.execute(f"create view {name} as {query}")
+            for name, view in views.items():
+                connection.execute(f"create view {name} as {view.query}")
+                connection.execute(f"comment on view {name} is {_literal(view.comment)}")
+                for column, comment in view.column_comments.items():
+                    connection.execute(f"comment on column {name}.{quoted(column)} is {_literal(comment)}")
             connection.execute(f"use {quoted(self.build_file.stem)}")
         finally:
             connection.execute("detach publishing")

@@ -1,0 +1,148 @@
+"""A refresh from the command: through Dagster, in this process, in the history that the UI shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mission_pipeline.errors import ContractBroken, MissionPipelineError, NothingToJudge
+from mission_pipeline.ingest.newest_day import newest_run_day
+from mission_pipeline.orchestration.home import LOG_FILE
+from mission_pipeline.orchestration.observe import Observer, observed_by
+from mission_pipeline.orchestration.ui import serve_ui
+from mission_pipeline.policy import load_policy
+from mission_pipeline.settings import Settings
+from mission_pipeline.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from dagster import ExecuteInProcessResult
+
+__all__ = ["RefreshOutcome", "run_backfill", "run_refresh", "serve_ui"]
+
+PARTITION_TAG = "dagster/partition"
+_SILENT = {"console": {"config": {"log_level": "CRITICAL"}}}
+"""Dagster's lines go to its log file (see dagster.yaml); the terminal is for the progress."""
+RANGE_START_TAG, RANGE_END_TAG = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+@dataclass(frozen=True)
+class RefreshOutcome:
+    """What a refresh left behind. ``as_of``: the day of the brief, the last one of a backfill."""
+
+    as_of: date
+    run_id: str
+    published_file: Path
+    brief_files: list[Path]
+    warnings: list[str]
+
+
+def run_refresh(
+    settings: Settings, *, as_of: date | None, rebuild: bool = False, on_progress: Callable[[str], None]
+) -> RefreshOutcome:
+    """Refresh the warehouse and write the brief of one day.
+
+    Args:
+        settings: where to read and write, and what time it is.
+        as_of: the day; by default the newest with data.
+        rebuild: start again from the files present.
+        on_progress: takes a line for each stage.
+
+    Raises:
+        MissionPipelineError: what the user can mend; the published warehouse and briefs are as they were.
+
+    """
+    load_policy(settings.policy_file)
+    newest = newest_run_day(settings.raw_data, settings.now)
+    today = settings.now.date()
+    day = as_of if as_of is not None else newest and min(newest, today)
+    if day is None:
+        raise NothingToJudge(
+            f"{settings.raw_data} holds no usable run yet, so there is nothing to judge. Add records to mission_runs, "
+            "or name the day with --as-of; `mission check` says what is wrong with those that are there."
+        )
+    _refuse_the_future(day, today)
+    return _run(settings, day, day, rebuild=rebuild, on_progress=on_progress)
+
+
+def run_backfill(settings: Settings, *, first: date, last: date, on_progress: Callable[[str], None]) -> RefreshOutcome:
+    """Refresh the warehouse and write the briefs of a span of days, each as of its own day, in one run.
+
+    Raises:
+        MissionPipelineError: what the user can mend; the published warehouse and briefs are as they were.
+
+    """
+    load_policy(settings.policy_file)
+    if last < first:
+        raise NothingToJudge(f"The last day, {last}, is before the first, {first}. Swap --from and --to.")
+    _refuse_the_future(last, settings.now.date())
+    return _run(settings, first, last, rebuild=False, on_progress=on_progress)
+
+
+def _refuse_the_future(day: date, today: date) -> None:
+    if day > today:
+        raise NothingToJudge(f"{day} lies in the future: today is {today}, UTC. Choose today or an earlier day.")
+
+
+def _run(
+    settings: Settings, first: date, last: date, *, rebuild: bool, on_progress: Callable[[str], None]
+) -> RefreshOutcome:
+    from mission_pipeline.orchestration.definitions import defs
+    from mission_pipeline.orchestration.instance import history
+    from mission_pipeline.orchestration.resources import RefreshResource
+
+    # Tags rather than a partition_key: Dagster would hold the key against the clock, and the clock here is injected.
+    tags = (
+        {PARTITION_TAG: first.isoformat()}
+        if first == last
+        else {RANGE_START_TAG: first.isoformat(), RANGE_END_TAG: last.isoformat()}
+    )
+    observer = Observer(on_progress)
+    with history(settings.dagster_home) as instance, observed_by(observer):
+        result = defs.resolve_job_def("daily_refresh").execute_in_process(
+            instance=instance,
+            resources={"refresh": RefreshResource.of(settings)},
+            run_config={"ops": {"ingest": {"config": {"rebuild": rebuild}}}, "loggers": _SILENT},
+            tags=tags,
+            raise_on_error=False,
+        )
+    if not result.success:
+        raise _fault_of(result, observer, settings)
+    folder = settings.warehouse / "briefs"
+    return RefreshOutcome(
+        as_of=last,
+        run_id=result.run_id,
+        published_file=Warehouse(settings.warehouse).published_file,
+        brief_files=[folder / f"{last.isoformat()}{suffix}" for suffix in (".md", ".json")],
+        warnings=[*observer.notes, *_warnings_of(result)],
+    )
+
+
+def _fault_of(result: ExecuteInProcessResult, observer: Observer, settings: Settings) -> MissionPipelineError:
+    """Return the fault as the stage raised it; of a failed check, its sentence; else what Dagster knows."""
+    if observer.faults:
+        return observer.faults[-1]
+    for evaluation in result.get_asset_check_evaluations():
+        if not evaluation.passed and evaluation.blocking:
+            return ContractBroken(f"{evaluation.asset_key.to_user_string()}: {evaluation.description}")
+    return ContractBroken(
+        f"The refresh failed by a fault of this program{_first_error(result)}. Nothing was published. "
+        f"{settings.dagster_home / LOG_FILE} has the details, and `mission ui` shows run {result.run_id}."
+    )
+
+
+def _first_error(result: ExecuteInProcessResult) -> str:
+    for event in result.all_events:
+        if event.is_step_failure and (error := event.step_failure_data.error) is not None:
+            return f" ({(error.cause or error).message.strip().splitlines()[0]})"
+    return ""
+
+
+def _warnings_of(result: ExecuteInProcessResult) -> list[str]:
+    return [
+        evaluation.description
+        for evaluation in result.get_asset_check_evaluations()
+        if not evaluation.passed and evaluation.description
+    ]
