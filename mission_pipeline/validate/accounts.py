@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from mission_pipeline.contracts.inputs import DATA_SETS
-from mission_pipeline.contracts.quality import RowCounts
+from mission_pipeline.contracts.quality import RejectedRows, RowCounts
 from mission_pipeline.errors import ContractBroken
 from mission_pipeline.validate import statements
 from mission_pipeline.warehouse import Build
@@ -17,8 +17,6 @@ _REJECTED = "select data_set, count(*) as rows_rejected from quality.rejected_ro
 
 def write_rejected_rows(build: Build) -> None:
     """Write ``quality.rejected_rows`` from what was set aside."""
-    from mission_pipeline.contracts.quality import RejectedRows
-
     union = " union all ".join(statements.rejected_records(data_set) for data_set in DATA_SETS)
     build.execute(f"create or replace table raw.rejected_records as {union}")
     build.replace_table(RejectedRows, sql="quality/rejected_rows")

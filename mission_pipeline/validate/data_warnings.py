@@ -1,4 +1,4 @@
-"""Contradictions and oddities of valid records: counted in ``quality.data_warnings``, with an example, never refused."""
+"""Contradictions, oddities of valid records: counted in ``quality.data_warnings``, with an example; never refused."""
 
 from __future__ import annotations
 
@@ -63,9 +63,10 @@ def write_data_warnings(build: Build, oddities: KpiOddities) -> None:
     """
     parameters = {"rounding_minutes": ROUNDING_MINUTES, "open_statuses": list(OPEN_RUN_STATUSES)}
     rows: list[tuple[str, str, int, str | None]] = []
-    for data_set, warnings in (("mission_runs", _ODD_RUNS), ("task_execution_logs", _ODD_EXECUTIONS)):
+    for name, warnings in (("mission_runs", _ODD_RUNS), ("task_execution_logs", _ODD_EXECUTIONS)):
         for rule, query in warnings.items():
-            rows.append((data_set, rule, *build.frame(query, parameters).row(0)))
+            found, sentence = build.frame(query, parameters).row(0)
+            rows.append((name, rule, found, sentence))
     for data_set in DATA_SETS:
         replaced, record = build.frame(statements.example_record(data_set, "replaced")).row(0)
         rows.append((data_set.name, "replaced_record", replaced, f"The record of {record} stands more than once."))

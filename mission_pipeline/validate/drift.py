@@ -27,6 +27,13 @@ from staging.run_kpis
 where not is_specified
 group by all"""
 
+_COLUMNS = (
+    pl.col("field").cast(pl.String),
+    pl.col("kind").cast(pl.String),
+    pl.col("rows").cast(pl.Int64),
+    pl.col("example_value").cast(pl.String),
+)
+
 
 def write_schema_drift(build: Build, nested: Mapping[str, Drift]) -> None:
     """Write ``quality.schema_drift``: counts over the records in the files present, rejected ones included.
@@ -43,6 +50,6 @@ def write_schema_drift(build: Build, nested: Mapping[str, Drift]) -> None:
             parts += [build.frame(_CONVERTED_KPIS), build.frame(_UNSPECIFIED_KPIS)]
         if data_set.name in nested:
             parts.append(nested[data_set.name].frame())
-        found += [part.select(pl.lit(data_set.name).alias("data_set"), pl.all()) for part in parts]
-    rows = pl.concat([part.cast(SchemaDrift.polars_schema()) for part in found]).sort("data_set", "field", "kind")
+        found += [part.select(pl.lit(data_set.name).alias("data_set"), *_COLUMNS) for part in parts]
+    rows = pl.concat(found).sort("data_set", "field", "kind")
     build.replace_table(SchemaDrift, frame=rows)

@@ -62,11 +62,7 @@ def role_and_name(key: str) -> tuple[str, str] | None:
 
 def reject_faulty_specifications(build: Build, drift: Drift) -> list[Specification]:
     """Reject KPI records with a bad value; return the others in the order of files and rows."""
-    raw = MISSION_KPIS.raw_table
-    records = build.frame(
-        f"select rowid as record_id, mission_id, cast(kpis as varchar) as kpis from {raw} "
-        f"where {statements.is_sound(raw)} order by file_order, row"
-    )
+    records = build.frame(statements.nested_values(MISSION_KPIS, "kpis"))
     specifications, faults = [], []
     for record_id, mission_id, text in records.iter_rows():
         entries, misfits = _entries_of(record_id, text, drift)
@@ -104,8 +100,7 @@ def _entries_of(record_id: int, text: str, drift: Drift) -> tuple[list[Entry], l
 def stage_specifications(build: Build, specifications: Iterable[Specification], policy: Policy) -> KpiOddities:
     """Write ``staging.mission_kpis`` from the records that stand; return what is odd about them."""
     set_aside.set_aside_replaced(build, MISSION_KPIS)
-    raw = MISSION_KPIS.raw_table
-    standing = set(build.frame(f"select rowid from {raw} where {statements.is_sound(raw)}")["rowid"])
+    standing = set(build.frame(statements.sound_records(MISSION_KPIS))["record_id"])
     oddities = KpiOddities()
     rows: list[dict[str, Any]] = []
     for specification in sorted(specifications, key=lambda found: found.mission_id):

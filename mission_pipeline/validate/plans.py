@@ -39,11 +39,7 @@ class Plan:
 
 def reject_faulty_plans(build: Build, drift: Drift) -> list[Plan]:
     """Reject plan records with a bad task; return the others in the order of files and rows."""
-    raw = DECOMPOSED_MISSION_TASKS.raw_table
-    records = build.frame(
-        f"select rowid as record_id, mission_id, cast(tasks as varchar) as tasks from {raw} "
-        f"where {statements.is_sound(raw)} order by file_order, row"
-    )
+    records = build.frame(statements.nested_values(DECOMPOSED_MISSION_TASKS, "tasks"))
     plans, faults = [], []
     for record_id, mission_id, text in records.iter_rows():
         tasks, misfits = _tasks_of(record_id, mission_id, text, drift)
@@ -107,12 +103,7 @@ def stage_plans(build: Build, plans: list[Plan]) -> None:
     Plans are taken in the order of files and rows. One that names a task of another mission's plan is rejected; any
     other takes the place of its mission's earlier plan.
     """
-    sound = set(
-        build.frame(
-            f"select rowid from {DECOMPOSED_MISSION_TASKS.raw_table} "
-            f"where {statements.is_sound(DECOMPOSED_MISSION_TASKS.raw_table)}"
-        )["rowid"]
-    )
+    sound = set(build.frame(statements.sound_records(DECOMPOSED_MISSION_TASKS))["record_id"])
     standing: dict[str, Plan] = {}
     mission_of: dict[str, str] = {}
     refused = []

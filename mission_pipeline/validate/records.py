@@ -82,7 +82,7 @@ def _broken_promises(contract: RecordContract, batch: pl.DataFrame) -> pl.DataFr
         orient="row",
     )
     value = pl.col("failure_case").str.replace(r"\.0+$", "")
-    return (
+    faults: pl.DataFrame = (
         cases.join(meanings, on=["column", "check_number"], how="left", nulls_equal=True)
         .join(batch.select("record_id").with_row_index("index"), on="index", how="left")
         .select(
@@ -93,6 +93,7 @@ def _broken_promises(contract: RecordContract, batch: pl.DataFrame) -> pl.DataFr
             .otherwise(pl.format("{} is {}, {}", "column", value, "ending")),
         )
     )
+    return faults
 
 
 def errors_of_the_frame(cases: pl.DataFrame) -> ValueError:

@@ -1,4 +1,4 @@
-"""The names of the rules by which records are refused, in the order in which a record's rule is chosen. Checks nothing."""
+"""The names of the rules by which records are refused, in the order in which one is chosen. Checks nothing."""
 
 from __future__ import annotations
 

@@ -54,5 +54,5 @@ def set_aside_earlier_files(build: Build, data_set: InputDataSet) -> None:
 
 
 def set_aside_replaced(build: Build, data_set: InputDataSet) -> None:
-    """Of the valid records of one key the later file, then the later row stands; vanished ones only if no other does."""
+    """Of the valid records of one key the later file, then the later row stands; a vanished one if no other does."""
     build.execute(statements.set_aside_replaced(data_set), {"data_set": data_set.name})

@@ -1,4 +1,4 @@
-"""The order of validation: from raw records to ``staging`` and ``quality``, in one transaction. Checks nothing itself."""
+"""The order of validation: from raw to ``staging`` and ``quality``, in one transaction. Checks nothing itself."""
 
 from __future__ import annotations
 

@@ -40,6 +40,19 @@ def records_to_check(data_set: InputDataSet, fields: tuple[InputField, ...]) -> 
     return f"select rowid as record_id, {columns} from {data_set.raw_table} where len(misfits) = 0"
 
 
+def nested_values(data_set: InputDataSet, field: str) -> str:
+    """Return a query of the sound records' nested field as text, in the order of files and rows."""
+    return (
+        f"select rowid as record_id, mission_id, cast({field} as varchar) as {field} from {data_set.raw_table} "
+        f"where {is_sound(data_set.raw_table)} order by file_order, row"
+    )
+
+
+def sound_records(data_set: InputDataSet) -> str:
+    """Return a query of the records that were not set aside so far."""
+    return f"select rowid as record_id from {data_set.raw_table} where {is_sound(data_set.raw_table)}"
+
+
 def set_aside_earlier_files(data_set: InputDataSet) -> str:
     """Return the statement that sets aside all but the last file's sound records; binds $data_set."""
     return (
@@ -155,7 +168,10 @@ def example_record(data_set: InputDataSet, why: str) -> str:
         f"'{key} ' || {'coalesce(attempt, 1)' if key == 'attempt' else key}" for key in data_set.key
     )
     if why == "retained":
-        return f"select count(*) as rows, min({key}) as record from {data_set.raw_table} where not is_current and {is_sound(data_set.raw_table)}"
+        return (
+            f"select count(*) as rows, min({key}) as record from {data_set.raw_table} "
+            f"where not is_current and {is_sound(data_set.raw_table)}"
+        )
     last_file = (
         f" and file_order = (select max(file_order) from quality.loaded_files where data_set = '{name}')"
         if data_set.kind == "reference"
@@ -179,7 +195,8 @@ def reference_faults(data_set: InputDataSet, references: Sequence[Reference], ag
         fails = f"{value} is not null and {alias}.{reference.column} is null"
         rules.append(f"when {fails} then '{reference.rule}'")
         sentences.append(
-            f"case when {fails} then '{reference.field} ' || {value} || ' is in no valid record of {reference.source}' end"
+            f"case when {fails} then '{reference.field} ' || {value} "
+            f"|| ' is in no valid record of {reference.source}' end"
         )
     for agreement in agreements:
         other = f"by_{agreement.through}.mission_id"

@@ -20,6 +20,8 @@ where
     not exists (
         select 1
         from raw.set_aside
-        where set_aside.data_set = 'mission_portfolio_snapshot' and set_aside.record_id = mission_portfolio_snapshot.rowid
+        where
+            set_aside.data_set = 'mission_portfolio_snapshot'
+            and set_aside.record_id = mission_portfolio_snapshot.rowid
     )
 order by snapshot_date
