@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import sys
 import tempfile
 import time
@@ -154,7 +155,7 @@ def refresh(
     _print_lines(
         console,
         [
-            "The whole brief:  mission brief",
+            f"The whole brief:  mission brief{f' --warehouse {shlex.quote(str(warehouse))}' if warehouse else ''}",
             *(f"Brief:            {file}" for file in places["briefs"]),
             f"Warehouse:        {places['warehouse']}",
             f"Exports:          {places['exports']}",

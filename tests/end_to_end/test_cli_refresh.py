@@ -1,0 +1,128 @@
+"""``mission refresh``, ``brief`` and ``backfill`` on the shipped data, as a newcomer runs them, and every claim's query."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import REPOSITORY
+
+from mission_pipeline.brief.evidence import is_same, value_at
+
+
+def mission(*arguments, **variables):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MISSION_", "COLUMNS"))}
+    return subprocess.run(
+        [sys.executable, "-m", "mission_pipeline", *map(str, arguments)],
+        capture_output=True, text=True, timeout=300, check=False,
+        env={**kept, "COLUMNS": "80", "MISSION_NOW": "2026-02-07T06:00:00", **variables},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def refreshed(tmp_path_factory):
+    """One refresh by the command: what it printed, and where it wrote."""
+    folder = tmp_path_factory.mktemp("refresh") / "ware house"
+    return folder, mission("refresh", "--raw-data", REPOSITORY / "raw_data", "--warehouse", folder)
+
+
+def test_a_refresh_prints_progress_the_first_screen_and_where_everything_is(refreshed):
+    folder, result = refreshed
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    progress = result.stderr.splitlines()
+    assert len(progress) >= 5
+    assert all(line.strip()[0].isdigit() and " s  " in line for line in progress), result.stderr
+    printed = result.stdout
+    assert "Status              WATCH" in printed
+    assert "Autonomy regression in Accelerate Sales Pipeline Progression" in printed
+    assert "What to fix" not in printed
+    for place in ("briefs/2026-02-06.md", "briefs/2026-02-06.json", "mission_control.duckdb", "exports"):
+        assert str(folder / place) in printed
+        assert (folder / place).exists()
+
+
+def test_the_brief_shown_again_is_the_one_that_was_refreshed(refreshed):
+    folder, _ = refreshed
+    stored = (folder / "briefs" / "2026-02-06.json").read_text(encoding="utf-8")
+    assert mission("brief", "--warehouse", folder, "--format", "json").stdout == stored
+    markdown = (folder / "briefs" / "2026-02-06.md").read_text(encoding="utf-8")
+    assert mission("brief", "--warehouse", folder, "--format", "md").stdout == markdown
+    text = mission("brief", "--warehouse", folder).stdout
+    assert text.startswith("Mission brief as of 2026-02-06\n")
+    assert "What would turn the status to ON_TRACK" in text
+
+
+def test_exports_have_a_record_per_day_and_per_agent(refreshed):
+    folder, _ = refreshed
+    days = json.loads((folder / "exports" / "mission_portfolio_snapshot.json").read_text(encoding="utf-8"))
+    assert [day["snapshot_date"] for day in days] == [f"2026-02-0{day}" for day in range(1, 7)]
+    assert (days[-1]["missions_at_risk"], days[-1]["avg_kpi_improvement_pct"]) == (1, 58.0635)
+    agents = json.loads((folder / "exports" / "agent_performance_stats.json").read_text(encoding="utf-8"))
+    assert [agent["agent_id"] for agent in agents] == ["A1", "A2", "A3", "A4", "A5"]
+
+
+def test_a_backfill_makes_the_briefs_of_past_days_and_keeps_the_newest(tmp_path):
+    raw, folder = REPOSITORY / "raw_data", tmp_path / "warehouse"
+    done = mission("refresh", "--raw-data", raw, "--warehouse", folder, "--json")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["as_of"] == facts["brief"]["as_of"] == "2026-02-06"
+    assert facts["run_id"]
+    result = mission(
+        "backfill", "--from", "2026-02-01", "--to", "2026-02-03", "--raw-data", raw, "--warehouse", folder, "--json"
+    )
+    assert result.returncode == 0, result.stderr
+    days = json.loads(result.stdout)["days"]
+    assert [day["as_of"] for day in days] == ["2026-02-01", "2026-02-02", "2026-02-03"]
+    assert days[0]["status"] == "ATTENTION_REQUIRED"
+    kept = sorted(path.name for path in (folder / "briefs").glob("*.json"))
+    assert kept == ["2026-02-01.json", "2026-02-02.json", "2026-02-03.json", "2026-02-06.json"]
+    missing = mission("brief", "--warehouse", folder, "--as-of", "2026-02-05")
+    assert missing.returncode == 2
+    assert "2026-02-01 to 2026-02-03 and 2026-02-06" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--as-of", "2026-01-31"], "2026-01-31"),
+        (["--as-of", "2027-01-01"], "2027-01-01"),
+        (["--raw-data", "none/at/all"], "none/at/all"),
+        (["--policy", "no.toml"], "no.toml"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_sentence_and_changes_nothing(tmp_path, arguments, said):
+    given = ["--raw-data", REPOSITORY / "raw_data"] if "--raw-data" not in arguments else []
+    result = mission("refresh", *given, *arguments, "--warehouse", tmp_path / "warehouse")
+    assert result.returncode == 2, result.stderr
+    assert result.stdout == ""
+    faults = [line for line in result.stderr.splitlines() if " s  " not in line]
+    assert len(faults) == 1, result.stderr
+    assert said in faults[0]
+    assert not (tmp_path / "warehouse" / "mission_control.duckdb").exists()
+    assert not (tmp_path / "warehouse" / "briefs").exists()
+
+
+def test_a_warehouse_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    folder = tmp_path / "file" / "warehouse"
+    result = mission("refresh", "--raw-data", REPOSITORY / "raw_data", "--warehouse", folder)
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    assert str(folder) in result.stderr.splitlines()[-1]
+
+
+def test_the_query_of_every_claim_yields_what_the_brief_says(shipped):
+    claims = shipped.brief["evidence"]
+    assert {
+        "status", "driver.trigger", "mission.M001.health_score", "mission.M002.autonomy_score", "portfolio.autonomy_score",
+        "win.improvement_vs_baseline_pct", "win.improvement_vs_first_pct", "friction.bottleneck_status",
+        "portfolio.missions_at_risk", "run_time.unattributed_minutes", "task.M002.T5.friction_minutes",
+    } <= set(claims)  # fmt: skip
+    with shipped.warehouse.published() as connection:
+        for claim_id, claim in claims.items():
+            [[found]] = connection.execute(claim["sql"]).fetchall()
+            assert is_same(claim["value"], found), (claim_id, claim, found)
+            assert value_at(shipped.brief, claim["path"]) == claim["value"], claim_id
