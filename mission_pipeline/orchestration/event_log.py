@@ -19,7 +19,7 @@ OPEN_FILES = 8
 """The index and the runs used last; a page of the UI reads a handful of runs."""
 
 
-class KeptOpenEventLog(SqliteEventLogStorage):  # type: ignore[misc]
+class KeptOpenEventLog(SqliteEventLogStorage):
     """``SqliteEventLogStorage`` that keeps its last few files open."""
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
