@@ -34,7 +34,7 @@ class KpiPolicy(_Section):
 class TrendPolicy(_Section):
     """When a series of runs counts as moving."""
 
-    window_runs: Annotated[int, Field(ge=5)]
+    window_runs: Annotated[int, Field(ge=5, le=60)]  # pairs grow with its square, and so does the exact test
     line_from_runs: Annotated[int, Field(ge=3)]
     significance_level: Annotated[float, Field(gt=0, lt=1)]
     relative_tolerance: NonNegative
