@@ -26,13 +26,22 @@ def newest_run_day(raw_data: Path, now: datetime) -> date | None:
         InputFault: the folder has no runs, or a file of them cannot be used at all.
 
     """
-    days: list[date] = []
+    days = run_days(raw_data, now)
+    return None if days is None else days[1]
+
+
+def run_days(raw_data: Path, now: datetime) -> tuple[date, date] | None:
+    """Return the day on which the first run started, and the newest day with data; None without any run.
+
+    Args and errors are those of ``newest_run_day``.
+    """
+    found: list[tuple[date, date]] = []
     with build_in_memory() as build:
         for file in find_raw_files(raw_data, (MISSION_RUNS,)).files:
             try:
                 stage_records(build, file)
             except RefusedByDuckdb:
                 stage_records(build, file, is_refused=True)
-            newest = build.scalar(statements.newest_run_day(), {"latest": now + MAX_AHEAD})
-            days += [] if newest is None else [newest]
-    return max(days, default=None)
+            rows = build.connection.execute(statements.run_days(), {"latest": now + MAX_AHEAD}).fetchall()
+            found += [(first, newest) for first, newest in rows if first is not None]
+    return (min(first for first, _ in found), max(newest for _, newest in found)) if found else None

@@ -304,8 +304,8 @@ def _key_value(data_set: InputDataSet, name: str) -> str:
     return "coalesce(attempt, 1)" if name == "attempt" else name
 
 
-def newest_run_day() -> str:
-    """Return a query of the newest day of staged runs whose times fit each other and do not pass $latest."""
+def run_days() -> str:
+    """Return a query of the first and newest day of staged runs whose times fit each other and do not pass $latest."""
     fields = dict.fromkeys(("run_id", "mission_id", "status"), "VARCHAR")
     fields |= dict.fromkeys(("start_time", "end_time"), "TIMESTAMPTZ")
     types = ", ".join(f'"{name}": "{type_}"' for name, type_ in fields.items())
@@ -320,5 +320,5 @@ timed as (
     where run.run_id is not null and run.mission_id is not null and run.status in ({statuses})
         and {_is_in_calendar("run.start_time", "timestamptz")}
 )
-select max(cast(coalesce(end_time, start_time) as date)) from timed
+select min(cast(start_time as date)), max(cast(coalesce(end_time, start_time) as date)) from timed
 where start_time <= $latest and (end_time is null or end_time between start_time and $latest)"""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mission_pipeline.brief.store import BRIEFS_FOLDER
 from mission_pipeline.errors import ContractBroken, MissionPipelineError, NothingToJudge
-from mission_pipeline.ingest.newest_day import newest_run_day
+from mission_pipeline.ingest.newest_day import run_days
 from mission_pipeline.orchestration.home import LOG_FILE
 from mission_pipeline.orchestration.observe import Observer, observed_by
+from mission_pipeline.orchestration.stages import nothing_by
 from mission_pipeline.orchestration.ui import serve_ui
 from mission_pipeline.policy import load_policy
 from mission_pipeline.settings import Settings
@@ -55,16 +57,17 @@ def run_refresh(
 
     """
     load_policy(settings.policy_file)
-    newest = newest_run_day(settings.raw_data, settings.now)
+    known_days = run_days(settings.raw_data, settings.now)
     today = settings.now.date()
-    day = as_of if as_of is not None else newest and min(newest, today)
-    if day is None:
+    if as_of is None and known_days is None:
         raise NothingToJudge(
             f"{settings.raw_data} holds no usable run yet, so there is nothing to judge. Add records to mission_runs, "
             "or name the day with --as-of; `mission check` says what is wrong with those that are there."
         )
-    _refuse_the_future(day, today)
-    return _run(settings, day, day, rebuild=rebuild, on_progress=on_progress)
+    day = as_of if as_of is not None or known_days is None else min(known_days[1], today)
+    assert day is not None
+    _refuse_days_that_cannot_be_judged(settings, day, day, known_days)
+    return _run(settings, [day], rebuild=rebuild, on_progress=on_progress)
 
 
 def run_backfill(settings: Settings, *, first: date, last: date, on_progress: Callable[[str], None]) -> RefreshOutcome:
@@ -77,17 +80,29 @@ def run_backfill(settings: Settings, *, first: date, last: date, on_progress: Ca
     load_policy(settings.policy_file)
     if last < first:
         raise NothingToJudge(f"The last day, {last}, is before the first, {first}. Swap --from and --to.")
-    _refuse_the_future(last, settings.now.date())
-    return _run(settings, first, last, rebuild=False, on_progress=on_progress)
+    _refuse_days_that_cannot_be_judged(settings, first, last, run_days(settings.raw_data, settings.now))
+    days = [first + timedelta(days=count) for count in range((last - first).days + 1)]
+    return _run(settings, days, rebuild=False, on_progress=on_progress)
 
 
-def _refuse_the_future(day: date, today: date) -> None:
-    if day > today:
-        raise NothingToJudge(f"{day} lies in the future: today is {today}, UTC. Choose today or an earlier day.")
+def _refuse_days_that_cannot_be_judged(
+    settings: Settings, first: date, last: date, known_days: tuple[date, date] | None
+) -> None:
+    """Refuse days in the future, and days before any data, before anything is written.
+
+    A warehouse that was built before may remember earlier runs than the files hold, so there the judgement decides.
+    """
+    today = settings.now.date()
+    if last > today:
+        raise NothingToJudge(f"{last} lies in the future: today is {today}, UTC. Choose today or an earlier day.")
+    if Warehouse(settings.warehouse).build_file.exists():
+        return
+    if known_days is None or first < known_days[0]:
+        raise nothing_by(first, known_days and known_days[0])
 
 
 def _run(
-    settings: Settings, first: date, last: date, *, rebuild: bool, on_progress: Callable[[str], None]
+    settings: Settings, days: Sequence[date], *, rebuild: bool, on_progress: Callable[[str], None]
 ) -> RefreshOutcome:
     from mission_pipeline.orchestration.definitions import defs
     from mission_pipeline.orchestration.instance import history
@@ -95,9 +110,9 @@ def _run(
 
     # Tags rather than a partition_key: Dagster would hold the key against the clock, and the clock here is injected.
     tags = (
-        {PARTITION_TAG: first.isoformat()}
-        if first == last
-        else {RANGE_START_TAG: first.isoformat(), RANGE_END_TAG: last.isoformat()}
+        {PARTITION_TAG: days[0].isoformat()}
+        if len(days) == 1
+        else {RANGE_START_TAG: days[0].isoformat(), RANGE_END_TAG: days[-1].isoformat()}
     )
     observer = Observer(on_progress)
     with history(settings.dagster_home) as instance, observed_by(observer):
@@ -110,12 +125,12 @@ def _run(
         )
     if not result.success:
         raise _fault_of(result, observer, settings)
-    folder = settings.warehouse / "briefs"
+    folder = settings.warehouse / BRIEFS_FOLDER
     return RefreshOutcome(
-        as_of=last,
+        as_of=days[-1],
         run_id=result.run_id,
         published_file=Warehouse(settings.warehouse).published_file,
-        brief_files=[folder / f"{last.isoformat()}{suffix}" for suffix in (".md", ".json")],
+        brief_files=[folder / f"{day.isoformat()}{suffix}" for day in days for suffix in (".md", ".json")],
         warnings=[*observer.notes, *_warnings_of(result)],
     )
 

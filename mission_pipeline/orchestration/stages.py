@@ -105,15 +105,16 @@ def judge(build: Build, refresh: Refresh, days: Sequence[date]) -> StageReport:
         judge_days(build, refresh.policy, through)
         reconcile(build)
     first = build.scalar("select min(snapshot_date) from marts.portfolio_snapshots")
-    if first is None:
-        raise NothingToJudge(
-            f"There is no run up to {through}, so there is nothing to judge. Choose a later day, or add the runs."
-        )
-    if min(days) < first:
-        raise NothingToJudge(
-            f"No run had started by {min(days)}; the first started on {first}. Choose that day or later."
-        )
+    if first is None or min(days) < first:
+        raise nothing_by(min(days), first)
     return StageReport(f"{_counted((through - first).days + 1, 'day')}, {first} to {through}")
+
+
+def nothing_by(day: date, first: date | None) -> NothingToJudge:
+    """Return the fault that no run had started by a day. ``first``: the day on which the first did, if any did."""
+    if first is None:
+        return NothingToJudge(f"There is no run up to {day}, so there is nothing to judge. Add runs to mission_runs.")
+    return NothingToJudge(f"No run had started by {day}; the first started on {first}. Choose that day or later.")
 
 
 def _newest_brief(build: Build) -> list[date]:
