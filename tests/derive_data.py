@@ -9,9 +9,26 @@ import polars as pl
 
 from mission_pipeline.contracts.staging import STAGING_CONTRACTS
 from mission_pipeline.derive.tables import DERIVED_TABLES
+from mission_pipeline.policy import Policy
 from mission_pipeline.warehouse import Build
 
+START = "2026-03-01T09:00:00"
+DAYS = [f"2026-03-{day:02}T09:00:00" for day in range(1, 11)]
+"""The ninth hour of ten days that follow each other; the first is START."""
+
 Rows = list[dict[str, Any]]
+
+
+def overridden(policy: Policy, missions: dict[str, dict[str, Any]]) -> Policy:
+    """The policy with its own values for some missions."""
+    return Policy.model_validate({**policy.model_dump(), "missions": missions})
+
+
+def waits_included(policy: Policy) -> Policy:
+    """The policy under the assumption that recorded durations include the wait for a human."""
+    values = policy.model_dump()
+    values["friction"]["durations_include_wait"] = True
+    return Policy.model_validate(values)
 
 
 def moment(text: str | None) -> datetime | None:

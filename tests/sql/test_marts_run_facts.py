@@ -1,9 +1,7 @@
 """marts.mission_run_facts: sums with unknown parts, autonomy, touchless runs, days, order."""
 
 import pytest
-from derive_data import approved, derive, execution, given, open_run, run, task
-
-START = "2026-03-01T09:00:00"
+from derive_data import START, approved, derive, execution, given, open_run, run, task, waits_included
 
 
 def facts(build, policy, columns, runs, executions=(), tasks=(("t", 10), ("u", 20))):
@@ -190,11 +188,8 @@ def test_touchless(build, policy, status, interventions, escalations, expected):
 
 def test_durations_may_include_the_wait(build, policy):
     """With that assumption the work is what remains, and never below 0."""
-    assumed = policy.model_copy(
-        update={"friction": policy.friction.model_copy(update={"durations_include_wait": True})}
-    )
     found = facts(
-        build, assumed, "task_minutes, approval_delay_minutes, overrun_minutes",
+        build, waits_included(policy), "task_minutes, approval_delay_minutes, overrun_minutes",
         [run("r", START), run("s", START), run("v", START)],
         [
             approved("r", "t", 16, 4), execution("r", "u", 20), approved("s", "t", 3, 4),

@@ -47,12 +47,16 @@ def test_the_primary_kpis_against_baseline_and_first_run(rows):
 
 
 def test_steps_are_counted_from_the_log(rows):
-    found = rows("select mission_id, kpi_value, target_value, target_status from marts.run_kpi_deltas where kpi_name = 'steps'")
+    found = rows(
+        "select mission_id, kpi_value, target_value, target_status from marts.run_kpi_deltas where kpi_name = 'steps'"
+    )
     assert found == [("M001", 3, 5, "met")] * 3
 
 
 def test_no_change_is_zero_and_not_minus_zero(rows):
-    found = rows("select cast(improvement_vs_first_pct as varchar) from marts.run_kpi_deltas where previous_value is null")
+    found = rows(
+        "select cast(improvement_vs_first_pct as varchar) from marts.run_kpi_deltas where previous_value is null"
+    )
     assert set(found) == {("0.0",)}
 
 
