@@ -1,0 +1,316 @@
+"""Records wrong in themselves or in what they refer to: each is refused once, with a rule, a reason and the record."""
+
+import json
+from datetime import datetime
+
+import pytest
+from raw_folders import land, put
+from staged import (
+    EVENT,
+    LOG,
+    NOW,
+    POLICY,
+    RUN,
+    SNAPSHOT,
+    STATS,
+    count,
+    outcome,
+    rejects,
+    rows,
+    tables,
+    validate,
+    validated,
+    write,
+)
+
+from mission_pipeline.contracts.inputs import MAX_DURATION_MINUTES
+from mission_pipeline.validate import stage
+
+
+def rules(data_set, *records, **others):
+    return [rule for _, rule, _ in outcome(data_set, *records, **others)]
+
+
+def run(**fields):
+    return {**RUN, **fields}
+
+
+def log(**fields):
+    return {**LOG, **fields}
+
+
+def test_sound_records_are_staged_whole():
+    with validated() as build:
+        assert rows(build, "from quality.rejected_rows") == []
+        assert rows(build, "select run_id, status, start_time from staging.mission_runs") == [
+            ("R1", "completed", datetime(2026, 2, 1, 10))
+        ]
+        assert rows(build, "select run_id, task_id, attempt, agent_id from staging.task_executions") == [
+            ("R1", "T1", 1, "A1")
+        ]
+
+
+@pytest.mark.parametrize(
+    ("record", "rule", "reason"),
+    [
+        (log(outcome=None), "required_field_missing", "outcome is missing."),
+        (log(outcome="great"), "unknown_value", "outcome is great, not one of completed, approved, rejected, failed, "
+         "escalated, timed_out, cancelled."),
+        (log(actual_duration_minutes=-0.5), "out_of_range", "actual_duration_minutes is -0.5, below 0."),
+        (log(actual_duration_minutes="soon"), "wrong_type",
+         'actual_duration_minutes is "soon", not a finite number.'),
+        (log(actual_duration_minutes=float("nan")), "wrong_type",
+         "actual_duration_minutes is NaN, not a finite number."),
+        (log(attempt=0), "out_of_range", "attempt is 0, below 1."),
+        (log(attempt=1.5), "wrong_type", "attempt is 1.5, not a whole number."),
+        (log(run_id="R\0"), "broken_id", 'run_id is "R\\u0000", not an id of sound characters.'),
+        (log(run_id=" "), "broken_id", "run_id is  , which is blank or has a broken character."),
+        (log(started_at="2026-02-01T10:05:00Z", finished_at="2026-02-01T10:04:59Z"), "end_before_start",
+         "finished_at is 2026-02-01 10:04:59, before the start."),
+        (log(finished_at="yesterday"), "wrong_type",
+         'finished_at is "yesterday", not a time such as 2026-02-01T14:05:00Z.'),
+        ([1], "not_an_object", "the record is not a JSON object."),
+        (log(run_id="R9"), "unknown_run", "run_id R9 is in no valid record of mission_runs."),
+        (log(mission_id="M9"), "unknown_mission",
+         "mission_id M9 is in no valid record of business_missions; "
+         "mission_id is M9, but run_id R1 is of mission M1; mission_id is M9, but task_id T1 is of mission M1."),
+        (log(task_id="T9"), "unknown_task", "task_id T9 is in no valid record of decomposed_mission_tasks."),
+        (log(agent_id="A9"), "unknown_agent", "agent_id A9 is in no valid record of specialized_agents."),
+    ],
+)  # fmt: skip
+def test_a_log_is_refused_with_rule_and_reason(record, rule, reason):
+    assert outcome("task_execution_logs", record, LOG) == [(1, rule, reason)]
+
+
+@pytest.mark.parametrize(
+    ("record", "rule"),
+    [
+        (run(status="done"), "unknown_value"),
+        (run(start_time=None), "required_field_missing"),
+        (run(mission_id="M9"), "unknown_mission"),
+        (run(escalations=-1), "out_of_range"),
+        (run(end_time="2026-02-01T09:59:59Z"), "end_before_start"),
+        (run(kpis=[1]), "wrong_type"),
+        (run(kpis={"days": "many"}), "wrong_type"),
+        (run(kpis={"days": True}), "wrong_type"),
+        (run(kpis={"days": [1]}), "wrong_type"),
+        (run(kpis={"days": float("inf")}), "wrong_type"),
+        (run(kpis={"": 1}), "broken_id"),
+    ],
+)
+def test_a_run_is_refused(record, rule):
+    assert rules("mission_runs", record) == [rule]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        run(end_time=RUN["start_time"]),
+        run(end_time="2026-02-01T11:00:00+01:00"),
+        run(kpis=None),
+        run(kpis={"days": None}),
+        run(total_duration_minutes=MAX_DURATION_MINUTES),
+        run(total_duration_minutes=0, human_interventions=0),
+    ],
+)
+def test_a_run_at_the_boundary_is_valid(record):
+    assert rules("mission_runs", record) == []
+
+
+def test_a_duration_over_ten_years_is_refused():
+    assert rules("mission_runs", run(total_duration_minutes=MAX_DURATION_MINUTES + 1)) == ["out_of_range"]
+
+
+@pytest.mark.parametrize(
+    ("data_set", "record", "field"),
+    [
+        ("mission_runs", RUN, "end_time"),
+        ("mission_runs", RUN, "created_at"),
+        ("task_execution_logs", LOG, "started_at"),
+        ("task_execution_logs", LOG, "finished_at"),
+        ("task_execution_logs", LOG, "approval_request_time"),
+        ("mission_risk_events", EVENT, "detected_at"),
+    ],
+)
+def test_a_time_may_lie_a_day_ahead_of_the_clock_and_no_more(data_set, record, field):
+    assert rules(data_set, {**record, field: "2026-02-08T06:00:00Z"}, now=NOW) == []
+    assert rules(data_set, {**record, field: "2026-02-08T06:00:01Z"}, now=NOW) == ["in_the_future"]
+
+
+def test_a_reported_day_may_lie_a_day_ahead_and_no_more():
+    assert rules("agent_performance_stats", {**STATS, "last_updated": "2026-02-08"}) == []
+    assert rules("agent_performance_stats", {**STATS, "last_updated": "2026-02-09"}) == ["in_the_future"]
+    assert rules("mission_portfolio_snapshot", {"snapshot_date": "2026-02-09"}) == ["in_the_future"]
+
+
+@pytest.mark.parametrize(
+    ("record", "rule"),
+    [
+        ({**EVENT, "run_id": "R9"}, "unknown_run"),
+        ({**EVENT, "mission_id": "M9"}, "unknown_mission"),
+        ({**EVENT, "task_id": "T9"}, "unknown_task"),
+        ({**EVENT, "severity": "deadly"}, "unknown_value"),
+        ({**EVENT, "status": "asleep"}, "unknown_value"),
+        ({**EVENT, "status": None}, "required_field_missing"),
+    ],
+)
+def test_a_risk_event_is_refused(record, rule):
+    assert rules("mission_risk_events", EVENT, record) == [rule]
+
+
+def test_reported_figures_are_refused_where_they_name_the_unknown_or_leave_their_range():
+    assert rules("agent_performance_stats", {**STATS, "agent_id": "A9"}) == ["unknown_agent"]
+    assert rules("agent_performance_stats", {**STATS, "approval_rate": 1}) == []
+    assert rules("agent_performance_stats", {**STATS, "approval_rate": 1.01}) == ["out_of_range"]
+    assert rules("mission_portfolio_snapshot", {**SNAPSHOT, "active_runs": -1}) == ["out_of_range"]
+    assert rules("mission_portfolio_snapshot", {**SNAPSHOT, "top_bottleneck_task_id": "T9"}) == ["unknown_task"]
+    assert rules("mission_portfolio_snapshot", {**SNAPSHOT, "top_bottleneck_task_id": None}) == []
+
+
+TWO_MISSIONS = {
+    "business_missions": [{"mission_id": "M1"}, {"mission_id": "M2"}],
+    "decomposed_mission_tasks": [
+        {"mission_id": "M1", "tasks": [{"task_id": "T1"}]},
+        {"mission_id": "M2", "tasks": [{"task_id": "T2"}]},
+    ],
+    "mission_runs": [RUN, {**RUN, "run_id": "R2", "mission_id": "M2"}],
+}
+
+
+def test_the_mission_of_a_log_must_be_its_runs_and_its_tasks():
+    assert rules("task_execution_logs", log(mission_id="M2", task_id="T2"), **TWO_MISSIONS) == [
+        "mission_is_not_the_runs"
+    ]
+    assert rules("task_execution_logs", log(task_id="T2"), **TWO_MISSIONS) == ["task_is_not_the_missions"]
+    assert rules("task_execution_logs", log(run_id="R2", mission_id="M2", task_id="T2"), **TWO_MISSIONS) == []
+
+
+def test_the_mission_of_a_risk_event_must_be_its_runs_and_its_tasks():
+    assert rules("mission_risk_events", {**EVENT, "run_id": "R2"}, **TWO_MISSIONS) == ["mission_is_not_the_runs"]
+    assert rules("mission_risk_events", {**EVENT, "task_id": "T2"}, **TWO_MISSIONS) == ["task_is_not_the_missions"]
+
+
+def test_a_rejected_record_is_unknown_to_those_that_refer_to_it():
+    with validated(mission_runs=[run(status="done")], mission_risk_events=[EVENT]) as build:
+        assert rejects(build, "mission_runs") == [(1, "unknown_value")]
+        assert rejects(build, "task_execution_logs") == [(1, "unknown_run")]
+        assert rejects(build, "mission_risk_events") == [(1, "unknown_run")]
+
+
+def test_a_record_with_several_faults_is_listed_once_with_all_of_them():
+    [(row, rule, reason)] = outcome("mission_runs", run(status="done", escalations=-2, mission_id=None))
+    assert (row, rule) == (1, "required_field_missing")
+    assert reason.startswith("mission_id is missing; escalations is -2, below 0; status is done, not one of ")
+
+
+def test_the_rejected_record_is_shown_as_it_arrived():
+    whole = run(status="done", end_time="2026-02-01T10:30:00.250Z", total_duration_minutes=30, escalations=1,
+                risk_flagged=True, kpis={"days": 1.5, "none": None}, priority='"high"')  # fmt: skip
+    with validated(mission_runs=[whole, {**whole, "surprise": [1, None]}, 7]) as build:
+        shown = rows(build, "select cast(record as json)::varchar from quality.rejected_rows where data_set = 'mission_runs' order by row")  # fmt: skip
+        same = rows(
+            build,
+            "select cast(record as json) ->> '$.run_id', cast(record as json) ->> '$.end_time', "
+            "cast(record as json) -> '$.total_duration_minutes', cast(record as json) -> '$.kpis', "
+            "cast(record as json) ->> '$.priority' from quality.rejected_rows "
+            "where data_set = 'mission_runs' and row = 1",
+        )
+    assert same == [("R1", "2026-02-01T10:30:00.25Z", "30", '{"days":1.5,"none":null}', '"high"')]
+    assert '"surprise":[1,null]' in shown[1].replace(" ", "")
+    assert shown[2] == "7"
+
+
+def test_a_broken_line_is_refused_and_the_rest_goes_on(build, tmp_path):
+    write(tmp_path, mission_runs=[])
+    put(tmp_path, "mission_runs/a.jsonl", '{"run_id": "R0", \n' + json.dumps(RUN) + "\n")
+    validate(build, tmp_path)
+    assert rows(build, "select file, row, rule, record from quality.rejected_rows") == [
+        ("mission_runs/a.jsonl", 1, "not_json", '{"run_id": "R0",')
+    ]
+    assert rows(build, "select run_id from staging.mission_runs") == ["R1"]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "rule", "reason"),
+    [
+        (["T1"], "wrong_type", 'tasks[0] is "T1", not an object.'),
+        ([{"task_id": None}], "required_field_missing", "tasks[0].task_id is missing."),
+        ([{"task_id": "T1"}, {"task_id": "T1"}], "named_twice", "tasks[1].task_id names T1 again."),
+        ([{"task_id": "T1", "order": "first"}], "wrong_type", 'tasks[0].order is "first", not a whole number.'),
+        ([{"task_id": "T1", "depends_on": "T0"}], "wrong_type", 'tasks[0].depends_on is "T0", not a list of ids.'),
+        ([{"task_id": "T1", "estimated_duration_minutes": -1}], "out_of_range",
+         f"tasks[0].estimated_duration_minutes is -1, not between 0 and {MAX_DURATION_MINUTES}."),
+    ],
+)  # fmt: skip
+def test_a_plan_with_a_bad_task_is_refused_whole(tasks, rule, reason):
+    assert outcome("decomposed_mission_tasks", {"mission_id": "M1", "tasks": tasks}) == [(1, rule, reason)]
+
+
+def test_a_plan_of_an_unknown_mission_is_refused():
+    assert rules("decomposed_mission_tasks", {"mission_id": "M9", "tasks": []}) == ["unknown_mission"]
+
+
+def test_a_task_in_two_plans_refuses_the_later_one():
+    plans = [{"mission_id": "M1", "tasks": [{"task_id": "T1"}]},
+             {"mission_id": "M2", "tasks": [{"task_id": "T2"}]},
+             {"mission_id": "M2", "tasks": [{"task_id": "T3"}, {"task_id": "T1"}]}]  # fmt: skip
+    missions = [{"mission_id": "M1"}, {"mission_id": "M2"}]
+    with validated(business_missions=missions, decomposed_mission_tasks=plans) as build:
+        assert rows(build, "select row, rule, reason from quality.rejected_rows") == [
+            (3, "task_of_another_plan", "task T1 is in the plan of M1.")
+        ]
+        assert rows(build, "select task_id from staging.mission_tasks order by 1") == ["T1", "T2"]
+
+
+def test_a_capability_of_an_unknown_task_or_agent_is_refused():
+    records = [{"task_id": "T9", "capable_agents": ["A1"]}, {"task_id": "T1", "capable_agents": ["A1", "A9", "A8"]}]
+    assert outcome("agent_capabilities_matrix", *records) == [
+        (1, "unknown_task", "task_id T9 is in no valid record of decomposed_mission_tasks."),
+        (2, "unknown_agent", "capable_agents names what no valid record of specialized_agents does: A8, A9."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kpis", "rule"),
+    [
+        ({"target_days": "few"}, "wrong_type"),
+        ({"max_steps": float("nan")}, "wrong_type"),
+        ({"target_ ": 1}, "broken_id"),
+    ],
+)
+def test_a_kpi_record_with_a_bad_value_is_refused(kpis, rule):
+    assert rules("mission_kpis", {"mission_id": "M1", "kpis": kpis}) == [rule]
+
+
+def test_a_time_in_the_future_is_accepted_once_it_is_not(build, tmp_path):
+    write(tmp_path, mission_runs=[run(end_time="2026-03-01T00:00:00Z")])
+    validate(build, tmp_path)
+    assert rejects(build, "mission_runs") == [(1, "in_the_future")]
+    validate(build, tmp_path, now=datetime(2026, 3, 1))
+    assert rejects(build, "mission_runs") == []
+    assert count(build, "task_execution_logs", "rows_valid") == 1
+
+
+def test_a_late_reference_heals_what_waited_for_it(build, tmp_path):
+    write(tmp_path, mission_runs=[])
+    validate(build, tmp_path)
+    assert rejects(build, "task_execution_logs") == [(1, "unknown_run")]
+    put(tmp_path, "mission_runs/late.json", [RUN])
+    validate(build, tmp_path)
+    assert rejects(build, "task_execution_logs") == []
+    assert rows(build, "select run_id from staging.task_executions") == ["R1"]
+
+
+def test_a_failing_validation_leaves_the_tables_as_they_were(build, tmp_path, monkeypatch):
+    validate(build, write(tmp_path))
+    before = tables(build)
+    put(tmp_path, "mission_runs.json", [run(run_id="R2")])
+    land(build, tmp_path)
+
+    def fails(*_):
+        raise RuntimeError("in the middle")
+
+    monkeypatch.setattr(stage, "write_row_counts", fails)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        stage.stage_valid_records(build, POLICY, now=NOW)
+    assert tables(build) == before

@@ -1,0 +1,55 @@
+from mission_pipeline.validate.plan_checks import PlannedTask, dependency_cycles, plan_faults
+
+
+def task(task_id, order=None, after=(), agents=1):
+    return PlannedTask(task_id, order, tuple(after), agents)
+
+
+def faults(*tasks):
+    return [(task_id, fault) for task_id, fault, _ in plan_faults(tasks)]
+
+
+def test_a_sound_plan_has_no_faults():
+    assert faults(task("a", 1), task("b", 2, ["a"]), task("c", 3, ["a", "b"])) == []
+    assert faults() == []
+
+
+def test_a_dependency_that_is_not_in_the_plan_is_missing():
+    assert plan_faults([task("a", after=["z"])]) == [
+        ("a", "missing_dependency", "a depends on z, which is not in the mission's plan.")
+    ]
+
+
+def test_every_task_on_a_cycle_is_named_and_those_beside_it_are_not():
+    tasks = [task("before"), task("a", after=["c", "before"]), task("b", after=["a"]), task("c", after=["b"]),
+             task("after", after=["c"])]  # fmt: skip
+    assert dependency_cycles(tasks) == [["a", "b", "c"]]
+    assert faults(*tasks) == [(name, "dependency_cycle") for name in "abc"]
+
+
+def test_a_task_between_two_cycles_is_on_none():
+    tasks = [task("a", after=["b"]), task("b", after=["a"]), task("between", after=["a"]),
+             task("c", after=["d", "between"]), task("d", after=["c"])]  # fmt: skip
+    assert dependency_cycles(tasks) == [["a", "b"], ["c", "d"]]
+
+
+def test_a_task_that_waits_for_itself_is_a_cycle_and_no_contradiction_of_order():
+    assert plan_faults([task("a", 1, ["a"])]) == [("a", "dependency_cycle", "It waits for itself.")]
+
+
+def test_an_order_contradicts_a_dependency_unless_it_is_greater():
+    contradiction = [("b", "order_contradicts_dependency")]
+    assert faults(task("a", 2), task("b", 1, ["a"])) == contradiction
+    assert faults(task("a", 2), task("b", 2, ["a"])) == contradiction
+    assert faults(task("a", 2), task("b", 3, ["a"])) == []
+    assert faults(task("a", None), task("b", 1, ["a"])) == []
+    assert faults(task("a", 1), task("b", None, ["a"])) == []
+
+
+def test_a_task_without_an_able_agent_is_found():
+    assert faults(task("a", agents=0), task("b", agents=1)) == [("a", "no_capable_agent")]
+
+
+def test_a_long_chain_is_checked_without_recursion():
+    tasks = [task(f"t{n:05}", n, [f"t{n - 1:05}"] if n else []) for n in range(20_000)]
+    assert plan_faults(tasks) == []
