@@ -6,6 +6,7 @@ rounded to four decimals in the JSON, and an unknown one is null. No clock: the 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -40,6 +41,9 @@ CLAIMED_MISSION_FIGURES = (
     "top_bottleneck_friction_minutes",
 )  # fmt: skip
 """Those of them that the brief shows or argues with, and that so carry their query."""
+
+CLAIMED_TASKS = 15
+"""Tasks whose friction carries its query, most friction first; each mission's top bottleneck does so in any case."""
 
 PORTFOLIO_FIGURES = (
     "autonomy_score", "missions_at_risk", "missions_on_track", "missions_watch", "missions_attention_required",
@@ -86,6 +90,10 @@ class _Composer:
         self.verdict, self.facts, self.policy = verdict, facts, policy
         self.missions: dict[str, Row] = {row["mission_id"]: row for row in verdict.scorecards}
         self.tasks = {(task["mission_id"], task["task_id"]): task for task in facts.friction}
+        self.kpis: dict[str, list[Row]] = defaultdict(list)
+        for kpi in facts.kpis:
+            self.kpis[kpi["mission_id"]].append(kpi)
+        self.at_risk = self._names_at_risk()
         self.driver = verdict.driver
         self.findings = [self._finding(trigger) for trigger in verdict.triggers]
         self.claims = Claims(facts.as_of)
@@ -313,7 +321,10 @@ class _Composer:
             said = "more is known" if weak is None else f"the health of {self._name(weak)} improves"
             others -= weak is not None
         if others > 0 and (self.driver is None or self.driver["mission_id"] is not None):
-            said += f", and {say.counted(others, 'other mission')} recover{'s' if others == 1 else ''}"
+            # In a large portfolio shares decide: not every mission has to recover.
+            is_small = len(self.verdict.scorecards) <= self.policy.status.small_portfolio_missions
+            which = say.counted(others, "other mission")
+            said += f", and {which if is_small else f'enough of {which}'} recover{'s' if others == 1 else ''}"
         return said
 
     def _areas_of(self, driver: Row) -> str:
@@ -360,7 +371,7 @@ class _Composer:
             },
             "friction": [dict(task) for task in self.facts.friction],
             "risks": {
-                "listed_runs": self.policy.health.window_runs,
+                "listed_runs": self.policy.friction.recent_runs,
                 "counts": dict(self.facts.risk_counts),
                 "detected": [dict(signal) for signal in self.facts.risks_detected],
                 "reported": [dict(event) for event in self.facts.risks_reported],
@@ -376,8 +387,7 @@ class _Composer:
             **{name: mission[name] for name in MISSION_FIGURES},
             "kpis": [
                 {name: value for name, value in kpi.items() if name not in ("mission_id", "latest_run_id")}
-                for kpi in self.facts.kpis
-                if kpi["mission_id"] == mission["mission_id"]
+                for kpi in self.kpis.get(mission["mission_id"], ())
             ],
         }
 
@@ -478,7 +488,7 @@ class _Composer:
         policy = self._policy_of(mission_id)
         is_driver = trigger["trigger_rank"] == 1 and self.verdict.action is not None
         aims = self.verdict.action.aims if self.verdict.action is not None and is_driver else ()
-        return finding_of(trigger, mission, task, self.verdict.snapshot, policy, aims, self._names_at_risk())
+        return finding_of(trigger, mission, task, self.verdict.snapshot, policy, aims, self.at_risk)
 
     def _names_at_risk(self) -> list[str]:
         at_risk = [mission for mission in self.verdict.scorecards if mission["is_at_risk"]]
@@ -529,7 +539,7 @@ class _Composer:
                 f"run_time.{name}", f"portfolio.run_time.{name}", brief["portfolio"]["run_time"][name], _RUN_TIME_SQL,
                 column=Column(column),
             )  # fmt: skip
-        for index, task in enumerate(brief["portfolio"]["friction"]):
+        for index, task in enumerate(brief["portfolio"]["friction"][:CLAIMED_TASKS]):
             for key in ("friction_minutes", "bottleneck_status"):
                 add(
                     f"task.{task['mission_id']}.{task['task_id']}.{key}", f"portfolio.friction[{index}].{key}",
@@ -560,6 +570,8 @@ def _friction_headline(task: Row) -> str:
     status, driver = task["bottleneck_status"], task["bottleneck_driver"]
     if status == "clear":
         return f"{name}: no bottleneck, {size}."
+    if driver == "none":
+        return f"{name}: {say.BOTTLENECK_WORDS[status]} bottleneck without a single cause, {size}."
     meaning = say.DRIVER_MEANINGS[driver]
     return f"{name}: {say.BOTTLENECK_WORDS[status]} {say.DRIVER_WORDS[driver]} ({meaning}), {size}."
 

@@ -257,7 +257,7 @@ def _words_of_task(task: Row, policy: Policy) -> Words:
             f"{name} within its plan of {say.minutes(estimate)}; it takes {say.minutes(actual)} on average now.",
         ),
     )
-    cause = f" ({say.DRIVER_WORDS[driver]})" if driver != "none" else ""
+    cause = f" ({say.DRIVER_WORDS[driver]})" if driver != "none" else " without a single cause"
     hits = say.counted(task["recent_hits"], "of its latest runs", "of its latest runs")
     return (
         f"{name} is a {status} bottleneck{cause}: {say.counted(task['friction_minutes'], 'minute')} over plan or "

@@ -7,7 +7,7 @@ both as they were, and a kill between publishing and writing is mended by the ne
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -46,7 +46,7 @@ def write_brief(build: Build, verdict: Verdict, policy: Policy) -> StoredBrief:
     from mission_pipeline.brief.facts import read_facts
     from mission_pipeline.brief.render import json_of, markdown_of
 
-    facts = read_facts(build, verdict.as_of, window_runs=policy.health.window_runs)
+    facts = read_facts(build, verdict.as_of, window_runs=policy.friction.recent_runs)
     brief = compose_brief(verdict, facts, policy)
     kept = StoredBrief(verdict.as_of, json_of(brief), markdown_of(brief))
     _upsert(build, brief, kept)
@@ -87,10 +87,15 @@ def _upsert(build: Build, brief: dict[str, Any], kept: StoredBrief) -> None:
         build.execute("insert into marts.executive_briefs by name select * from incoming_brief")
 
 
-def stored_briefs(build: Build) -> list[StoredBrief]:
-    """Return every brief of the build, oldest first."""
-    rows = build.frame("select as_of_date, brief_json, brief_markdown from marts.executive_briefs order by as_of_date")
-    return [StoredBrief(*row) for row in rows.iter_rows()]
+def stored_briefs(build: Build) -> Iterator[StoredBrief]:
+    """Yield every brief of the build, oldest first; one at a time, for those of years are large together."""
+    days = build.frame("select as_of_date from marts.executive_briefs order by as_of_date")["as_of_date"].to_list()
+    for day in days:
+        [row] = build.frame(
+            "select as_of_date, brief_json, brief_markdown from marts.executive_briefs where as_of_date = $as_of",
+            {"as_of": day},
+        ).rows()
+        yield StoredBrief(*row)
 
 
 def write_brief_files(briefs: Iterable[StoredBrief], warehouse_folder: Path) -> list[Path]:

@@ -63,8 +63,8 @@ def test_exports_have_a_record_per_day_and_per_agent(refreshed):
     assert [agent["agent_id"] for agent in agents] == ["A1", "A2", "A3", "A4", "A5"]
 
 
-def test_a_backfill_makes_the_briefs_of_past_days_and_keeps_the_newest(tmp_path):
-    raw, folder = REPOSITORY / "raw_data", tmp_path / "warehouse"
+def test_a_backfill_makes_the_briefs_of_past_days_and_keeps_the_newest(refreshed):
+    raw, (folder, _) = REPOSITORY / "raw_data", refreshed
     done = mission("refresh", "--raw-data", raw, "--warehouse", folder, "--json")
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)

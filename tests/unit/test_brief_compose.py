@@ -397,6 +397,15 @@ def test_a_driver_mission_without_known_friction_has_none_rather_than_another_mi
     assert brief["friction_signal"]["headline"] == "Unknown: no task in First mission has a known duration yet."
 
 
+def test_a_bottleneck_without_a_single_cause_says_so(policy):
+    restless = task(bottleneck_status="recurring", friction_minutes=1.0, recent_hits=2)
+    brief = compose(policy, friction=[restless])
+    assert brief["friction_signal"]["headline"] == (
+        'T1 "First task": recurring bottleneck without a single cause, 1 minute per run over plan or waiting for a person.'
+    )
+    assert "is a recurring bottleneck without a single cause: 1 minute over plan" in brief["what_to_fix"][0]["why"]
+
+
 def test_an_override_of_the_policy_reaches_the_aim(tmp_path):
     mission = scorecard("M002", status="WATCH", autonomy_score=58.0)
     found = trigger("AUTONOMY_REGRESSION", mission)
@@ -426,11 +435,12 @@ def test_what_arrived_and_what_was_refused_is_said(policy):
 
 
 def test_a_large_portfolio_is_cut_for_the_reader_and_whole_in_the_json(policy):
-    missions = [scorecard(f"M{i:03}", f"Mission {i}", health_score=60 + i / 10) for i in range(300)]
+    missions = [scorecard(f"M{i:03}", f"Mission {i}", status="WATCH", health_score=50 + i / 10) for i in range(300)]
     found = [trigger("KPI_PLATEAU", mission, trigger_rank=rank) for rank, mission in enumerate(missions[:40], start=1)]
     brief = compose(policy, "WATCH", missions=missions, triggers=found)
     assert len(brief["missions"]) == 300
     assert len(brief["what_to_fix"]) == 40
+    assert brief["interpretation"].endswith(", and enough of 299 other missions recover.")
     read = markdown_of(brief)
     assert "… and 280 more missions, in the JSON of this brief." in read
     assert "… and 30 more findings, in the JSON of this brief." in read
