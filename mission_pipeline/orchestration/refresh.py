@@ -124,6 +124,8 @@ def _run(
             raise_on_error=False,
         )
     if not result.success:
+        if _was_interrupted(result):
+            raise KeyboardInterrupt  # Ctrl-C: Dagster ends the run in its history and keeps the signal to itself
         raise _fault_of(result, observer, settings)
     folder = settings.warehouse / BRIEFS_FOLDER
     return RefreshOutcome(
@@ -145,6 +147,15 @@ def _fault_of(result: ExecuteInProcessResult, observer: Observer, settings: Sett
     return ContractBroken(
         f"The refresh failed by a fault of this program{_first_error(result)}. Nothing was published. "
         f"{settings.dagster_home / LOG_FILE} has the details, and `mission ui` shows run {result.run_id}."
+    )
+
+
+def _was_interrupted(result: ExecuteInProcessResult) -> bool:
+    return any(
+        event.step_failure_data.error is not None
+        and event.step_failure_data.error.cls_name == "DagsterExecutionInterruptedError"
+        for event in result.all_events
+        if event.is_step_failure
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -126,3 +127,21 @@ def test_the_query_of_every_claim_yields_what_the_brief_says(shipped):
             [[found]] = connection.execute(claim["sql"]).fetchall()
             assert is_same(claim["value"], found), (claim_id, claim, found)
             assert value_at(shipped.brief, claim["path"]) == claim["value"], claim_id
+
+
+def test_an_interrupted_refresh_exits_with_130_and_publishes_nothing(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mission_pipeline", "refresh", "--raw-data", REPOSITORY / "raw_data", "--warehouse", tmp_path],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "MISSION_NOW": "2026-02-07T06:00:00"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if " ingest: " in line:  # the stages after it take far longer than the signal
+            process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130, "".join(said)
+    assert "Traceback" not in "".join(said)
+    assert process.stdout.read() == ""
+    assert not (tmp_path / "mission_control.duckdb").exists()
