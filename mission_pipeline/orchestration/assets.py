@@ -77,7 +77,7 @@ def derive(context: dg.AssetExecutionContext, refresh: RefreshResource) -> Resul
 
 
 @dg.multi_asset(
-    specs=specs_of("judge", partitions_def=DAYS),
+    specs=specs_of("judge", days=DAYS),
     check_specs=check_specs_of("judge"),
     backfill_policy=ONE_RUN,
     pool=WRITER_POOL,
@@ -90,7 +90,7 @@ def judge(context: dg.AssetExecutionContext, refresh: RefreshResource) -> Result
 
 
 @dg.multi_asset(
-    specs=[*specs_of("brief", partitions_def=DAYS), published_spec(partitions_def=DAYS)],
+    specs=[*specs_of("brief", days=DAYS), published_spec()],
     check_specs=check_specs_of("brief"),
     backfill_policy=ONE_RUN,
     pool=WRITER_POOL,

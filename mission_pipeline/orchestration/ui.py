@@ -9,11 +9,10 @@ import subprocess
 import sys
 
 from mission_pipeline.errors import MissionPipelineError
-from mission_pipeline.orchestration.home import prepare_home
+from mission_pipeline.orchestration.home import WORKSPACE_FILE, prepare_home
 from mission_pipeline.settings import Settings
 
 HOST = "127.0.0.1"
-CODE_LOCATION = "mission_pipeline.orchestration.definitions"
 STOP_SECONDS = 20.0
 
 
@@ -32,7 +31,10 @@ def serve_ui(settings: Settings, *, port: int) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     process = subprocess.Popen(  # noqa: S603 - the command is this file's own
-        [sys.executable, "-m", "dagster", "dev", "--host", HOST, "--port", str(port), "--module-name", CODE_LOCATION],
+        [
+            *(sys.executable, "-W", "ignore", "-m", "dagster", "dev"),
+            *("--host", HOST, "--port", str(port), "--workspace", str(home / WORKSPACE_FILE)),
+        ],
         cwd=home,
         env={
             **os.environ,
