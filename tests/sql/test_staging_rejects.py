@@ -50,71 +50,69 @@ def test_sound_records_are_staged_whole():
         ]
 
 
-@pytest.mark.parametrize(
-    ("record", "rule", "reason"),
-    [
-        (log(outcome=None), "required_field_missing", "outcome is missing."),
-        (log(outcome="great"), "unknown_value", "outcome is great, not one of completed, approved, rejected, failed, "
-         "escalated, timed_out, cancelled."),
-        (log(actual_duration_minutes=-0.5), "out_of_range", "actual_duration_minutes is -0.5, below 0."),
-        (log(actual_duration_minutes="soon"), "wrong_type",
-         'actual_duration_minutes is "soon", not a finite number.'),
-        (log(actual_duration_minutes=float("nan")), "wrong_type",
-         "actual_duration_minutes is NaN, not a finite number."),
-        (log(attempt=0), "out_of_range", "attempt is 0, below 1."),
-        (log(attempt=1.5), "wrong_type", "attempt is 1.5, not a whole number."),
-        (log(run_id="R\0"), "broken_id", 'run_id is "R\\u0000", not an id of sound characters.'),
-        (log(run_id=" "), "broken_id", "run_id is  , which is blank or has a broken character."),
-        (log(started_at="2026-02-01T10:05:00Z", finished_at="2026-02-01T10:04:59Z"), "end_before_start",
-         "finished_at is 2026-02-01 10:04:59, before the start."),
-        (log(finished_at="yesterday"), "wrong_type",
-         'finished_at is "yesterday", not a time such as 2026-02-01T14:05:00Z.'),
-        ([1], "not_an_object", "the record is not a JSON object."),
-        (log(run_id="R9"), "unknown_run", "run_id R9 is in no valid record of mission_runs."),
-        (log(mission_id="M9"), "unknown_mission",
-         "mission_id M9 is in no valid record of business_missions; "
-         "mission_id is M9, but run_id R1 is of mission M1; mission_id is M9, but task_id T1 is of mission M1."),
-        (log(task_id="T9"), "unknown_task", "task_id T9 is in no valid record of decomposed_mission_tasks."),
-        (log(agent_id="A9"), "unknown_agent", "agent_id A9 is in no valid record of specialized_agents."),
-    ],
-)  # fmt: skip
-def test_a_log_is_refused_with_rule_and_reason(record, rule, reason):
-    assert outcome("task_execution_logs", record, LOG) == [(1, rule, reason)]
+BAD_LOGS = [
+    (log(outcome=None), "required_field_missing", "outcome is missing."),
+    (log(outcome="great"), "unknown_value", "outcome is great, not one of completed, approved, rejected, failed, "
+     "escalated, timed_out, cancelled."),
+    (log(actual_duration_minutes=-0.5), "out_of_range", "actual_duration_minutes is -0.5, below 0."),
+    (log(actual_duration_minutes="soon"), "wrong_type",
+     'actual_duration_minutes is "soon", not a finite number.'),
+    (log(actual_duration_minutes=float("nan")), "wrong_type",
+     "actual_duration_minutes is NaN, not a finite number."),
+    (log(attempt=0), "out_of_range", "attempt is 0, below 1."),
+    (log(attempt=1.5), "wrong_type", "attempt is 1.5, not a whole number."),
+    (log(run_id="R\0"), "broken_id", 'run_id is "R\\u0000", not an id of sound characters.'),
+    (log(run_id=" "), "broken_id", "run_id is  , which is blank or has a broken character."),
+    (log(started_at="2026-02-01T10:05:00Z", finished_at="2026-02-01T10:04:59Z"), "end_before_start",
+     "finished_at is 2026-02-01 10:04:59, before the start."),
+    (log(finished_at="yesterday"), "wrong_type",
+     'finished_at is "yesterday", not a time such as 2026-02-01T14:05:00Z.'),
+    ([1], "not_an_object", "the record is not a JSON object."),
+    (log(run_id="R9"), "unknown_run", "run_id R9 is in no valid record of mission_runs."),
+    (log(mission_id="M9"), "unknown_mission",
+     "mission_id M9 is in no valid record of business_missions; "
+     "mission_id is M9, but run_id R1 is of mission M1; mission_id is M9, but task_id T1 is of mission M1."),
+    (log(task_id="T9"), "unknown_task", "task_id T9 is in no valid record of decomposed_mission_tasks."),
+    (log(agent_id="A9"), "unknown_agent", "agent_id A9 is in no valid record of specialized_agents."),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("record", "rule"),
-    [
-        (run(status="done"), "unknown_value"),
-        (run(start_time=None), "required_field_missing"),
-        (run(mission_id="M9"), "unknown_mission"),
-        (run(escalations=-1), "out_of_range"),
-        (run(end_time="2026-02-01T09:59:59Z"), "end_before_start"),
-        (run(kpis=[1]), "wrong_type"),
-        (run(kpis={"days": "many"}), "wrong_type"),
-        (run(kpis={"days": True}), "wrong_type"),
-        (run(kpis={"days": [1]}), "wrong_type"),
-        (run(kpis={"days": float("inf")}), "wrong_type"),
-        (run(kpis={"": 1}), "broken_id"),
-    ],
-)
-def test_a_run_is_refused(record, rule):
-    assert rules("mission_runs", record) == [rule]
+def test_logs_are_refused_with_rule_and_reason():
+    found = outcome("task_execution_logs", *[record for record, _, _ in BAD_LOGS], LOG)
+    assert found == [(row, rule, reason) for row, (_, rule, reason) in enumerate(BAD_LOGS, start=1)]
 
 
-@pytest.mark.parametrize(
-    "record",
-    [
-        run(end_time=RUN["start_time"]),
-        run(end_time="2026-02-01T11:00:00+01:00"),
-        run(kpis=None),
-        run(kpis={"days": None}),
-        run(total_duration_minutes=MAX_DURATION_MINUTES),
-        run(total_duration_minutes=0, human_interventions=0),
-    ],
-)
-def test_a_run_at_the_boundary_is_valid(record):
-    assert rules("mission_runs", record) == []
+BAD_RUNS = [
+    (run(status="done"), "unknown_value"),
+    (run(start_time=None), "required_field_missing"),
+    (run(mission_id="M9"), "unknown_mission"),
+    (run(escalations=-1), "out_of_range"),
+    (run(end_time="2026-02-01T09:59:59Z"), "end_before_start"),
+    (run(kpis=[1]), "wrong_type"),
+    (run(kpis={"days": "many"}), "wrong_type"),
+    (run(kpis={"days": True}), "wrong_type"),
+    (run(kpis={"days": [1]}), "wrong_type"),
+    (run(kpis={"days": float("inf")}), "wrong_type"),
+    (run(kpis={"": 1}), "broken_id"),
+]
+
+
+def test_runs_are_refused():
+    assert rules("mission_runs", *[record for record, _ in BAD_RUNS]) == [rule for _, rule in BAD_RUNS]
+
+
+GOOD_RUNS = [
+    run(end_time=RUN["start_time"]),
+    run(end_time="2026-02-01T11:00:00+01:00"),
+    run(kpis=None),
+    run(kpis={"days": None}),
+    run(total_duration_minutes=MAX_DURATION_MINUTES),
+    run(total_duration_minutes=0, human_interventions=0),
+]
+
+
+def test_runs_at_the_boundary_are_valid():
+    assert rules("mission_runs", *GOOD_RUNS) == []
 
 
 def test_a_duration_over_ten_years_is_refused():
@@ -122,49 +120,58 @@ def test_a_duration_over_ten_years_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("data_set", "record", "field"),
+    ("data_set", "record", "fields"),
     [
-        ("mission_runs", RUN, "end_time"),
-        ("mission_runs", RUN, "created_at"),
-        ("task_execution_logs", LOG, "started_at"),
-        ("task_execution_logs", LOG, "finished_at"),
-        ("task_execution_logs", LOG, "approval_request_time"),
-        ("mission_risk_events", EVENT, "detected_at"),
+        ("mission_runs", RUN, ("end_time", "created_at")),
+        ("task_execution_logs", LOG, ("started_at", "finished_at", "approval_request_time")),
+        ("mission_risk_events", EVENT, ("detected_at",)),
     ],
 )
-def test_a_time_may_lie_a_day_ahead_of_the_clock_and_no_more(data_set, record, field):
-    assert rules(data_set, {**record, field: "2026-02-08T06:00:00Z"}, now=NOW) == []
-    assert rules(data_set, {**record, field: "2026-02-08T06:00:01Z"}, now=NOW) == ["in_the_future"]
+def test_a_time_may_lie_a_day_ahead_of_the_clock_and_no_more(data_set, record, fields):
+    just_allowed = [{**record, field: "2026-02-08T06:00:00Z"} for field in fields]
+    just_beyond = [{**record, field: "2026-02-08T06:00:01Z"} for field in fields]
+    found = outcome(data_set, *just_allowed, *just_beyond, now=NOW)
+    assert [(row, rule) for row, rule, _ in found] == [
+        (len(fields) + place, "in_the_future") for place in range(1, len(fields) + 1)
+    ]
+    assert [reason.split()[0] for _, _, reason in found] == list(fields)
 
 
 def test_a_reported_day_may_lie_a_day_ahead_and_no_more():
-    assert rules("agent_performance_stats", {**STATS, "last_updated": "2026-02-08"}) == []
-    assert rules("agent_performance_stats", {**STATS, "last_updated": "2026-02-09"}) == ["in_the_future"]
-    assert rules("mission_portfolio_snapshot", {"snapshot_date": "2026-02-09"}) == ["in_the_future"]
+    days = ("2026-02-08", "2026-02-09")
+    stats = outcome("agent_performance_stats", *[{**STATS, "last_updated": day} for day in days])
+    assert [(row, rule) for row, rule, _ in stats] == [(2, "in_the_future")]
 
 
-@pytest.mark.parametrize(
-    ("record", "rule"),
-    [
-        ({**EVENT, "run_id": "R9"}, "unknown_run"),
-        ({**EVENT, "mission_id": "M9"}, "unknown_mission"),
-        ({**EVENT, "task_id": "T9"}, "unknown_task"),
-        ({**EVENT, "severity": "deadly"}, "unknown_value"),
-        ({**EVENT, "status": "asleep"}, "unknown_value"),
-        ({**EVENT, "status": None}, "required_field_missing"),
-    ],
-)
-def test_a_risk_event_is_refused(record, rule):
-    assert rules("mission_risk_events", EVENT, record) == [rule]
+BAD_EVENTS = [
+    ({**EVENT, "run_id": "R9"}, "unknown_run"),
+    ({**EVENT, "mission_id": "M9"}, "unknown_mission"),
+    ({**EVENT, "task_id": "T9"}, "unknown_task"),
+    ({**EVENT, "severity": "deadly"}, "unknown_value"),
+    ({**EVENT, "status": "asleep"}, "unknown_value"),
+    ({**EVENT, "status": None}, "required_field_missing"),
+]
+
+
+def test_risk_events_are_refused():
+    found = outcome("mission_risk_events", *[record for record, _ in BAD_EVENTS], EVENT)
+    assert [(row, rule) for row, rule, _ in found] == [(row, rule) for row, (_, rule) in enumerate(BAD_EVENTS, start=1)]
 
 
 def test_reported_figures_are_refused_where_they_name_the_unknown_or_leave_their_range():
-    assert rules("agent_performance_stats", {**STATS, "agent_id": "A9"}) == ["unknown_agent"]
-    assert rules("agent_performance_stats", {**STATS, "approval_rate": 1}) == []
-    assert rules("agent_performance_stats", {**STATS, "approval_rate": 1.01}) == ["out_of_range"]
-    assert rules("mission_portfolio_snapshot", {**SNAPSHOT, "active_runs": -1}) == ["out_of_range"]
-    assert rules("mission_portfolio_snapshot", {**SNAPSHOT, "top_bottleneck_task_id": "T9"}) == ["unknown_task"]
-    assert rules("mission_portfolio_snapshot", {**SNAPSHOT, "top_bottleneck_task_id": None}) == []
+    assert rules(
+        "agent_performance_stats",
+        {**STATS, "approval_rate": 1},
+        {**STATS, "agent_id": "A9"},
+        {**STATS, "approval_rate": 1.01},
+    ) == ["unknown_agent", "out_of_range"]
+    assert rules(
+        "mission_portfolio_snapshot",
+        {**SNAPSHOT, "top_bottleneck_task_id": None},
+        {**SNAPSHOT, "active_runs": -1},
+        {**SNAPSHOT, "top_bottleneck_task_id": "T9"},
+        {"snapshot_date": "2026-02-09"},
+    ) == ["out_of_range", "unknown_task", "in_the_future"]
 
 
 TWO_MISSIONS = {
@@ -178,16 +185,23 @@ TWO_MISSIONS = {
 
 
 def test_the_mission_of_a_log_must_be_its_runs_and_its_tasks():
-    assert rules("task_execution_logs", log(mission_id="M2", task_id="T2"), **TWO_MISSIONS) == [
-        "mission_is_not_the_runs"
+    records = [
+        log(mission_id="M2", task_id="T2"),
+        log(task_id="T2"),
+        log(run_id="R2", mission_id="M2", task_id="T2"),
     ]
-    assert rules("task_execution_logs", log(task_id="T2"), **TWO_MISSIONS) == ["task_is_not_the_missions"]
-    assert rules("task_execution_logs", log(run_id="R2", mission_id="M2", task_id="T2"), **TWO_MISSIONS) == []
+    assert [(row, rule) for row, rule, _ in outcome("task_execution_logs", *records, **TWO_MISSIONS)] == [
+        (1, "mission_is_not_the_runs"),
+        (2, "task_is_not_the_missions"),
+    ]
 
 
 def test_the_mission_of_a_risk_event_must_be_its_runs_and_its_tasks():
-    assert rules("mission_risk_events", {**EVENT, "run_id": "R2"}, **TWO_MISSIONS) == ["mission_is_not_the_runs"]
-    assert rules("mission_risk_events", {**EVENT, "task_id": "T2"}, **TWO_MISSIONS) == ["task_is_not_the_missions"]
+    records = [{**EVENT, "run_id": "R2"}, {**EVENT, "task_id": "T2"}]
+    assert rules("mission_risk_events", *records, **TWO_MISSIONS) == [
+        "mission_is_not_the_runs",
+        "task_is_not_the_missions",
+    ]
 
 
 def test_a_rejected_record_is_unknown_to_those_that_refer_to_it():
@@ -230,20 +244,22 @@ def test_a_broken_line_is_refused_and_the_rest_goes_on(build, tmp_path):
     assert rows(build, "select run_id from staging.mission_runs") == ["R1"]
 
 
-@pytest.mark.parametrize(
-    ("tasks", "rule", "reason"),
-    [
-        (["T1"], "wrong_type", 'tasks[0] is "T1", not an object.'),
-        ([{"task_id": None}], "required_field_missing", "tasks[0].task_id is missing."),
-        ([{"task_id": "T1"}, {"task_id": "T1"}], "named_twice", "tasks[1].task_id names T1 again."),
-        ([{"task_id": "T1", "order": "first"}], "wrong_type", 'tasks[0].order is "first", not a whole number.'),
-        ([{"task_id": "T1", "depends_on": "T0"}], "wrong_type", 'tasks[0].depends_on is "T0", not a list of ids.'),
-        ([{"task_id": "T1", "estimated_duration_minutes": -1}], "out_of_range",
-         f"tasks[0].estimated_duration_minutes is -1, not between 0 and {MAX_DURATION_MINUTES}."),
-    ],
-)  # fmt: skip
-def test_a_plan_with_a_bad_task_is_refused_whole(tasks, rule, reason):
-    assert outcome("decomposed_mission_tasks", {"mission_id": "M1", "tasks": tasks}) == [(1, rule, reason)]
+BAD_PLANS = [
+    (["T1"], "wrong_type", 'tasks[0] is "T1", not an object.'),
+    ([{"task_id": None}], "required_field_missing", "tasks[0].task_id is missing."),
+    ([{"task_id": "T1"}, {"task_id": "T1"}], "named_twice", "tasks[1].task_id names T1 again."),
+    ([{"task_id": "T1", "order": "first"}], "wrong_type", 'tasks[0].order is "first", not a whole number.'),
+    ([{"task_id": "T1", "depends_on": "T0"}], "wrong_type", 'tasks[0].depends_on is "T0", not a list of ids.'),
+    ([{"task_id": "T1", "estimated_duration_minutes": -1}], "out_of_range",
+     f"tasks[0].estimated_duration_minutes is -1, not between 0 and {MAX_DURATION_MINUTES}."),
+]  # fmt: skip
+
+
+def test_a_plan_with_a_bad_task_is_refused_whole():
+    plans = [{"mission_id": "M1", "tasks": tasks} for tasks, _, _ in BAD_PLANS]
+    assert outcome("decomposed_mission_tasks", *plans) == [
+        (row, rule, reason) for row, (_, rule, reason) in enumerate(BAD_PLANS, start=1)
+    ]
 
 
 def test_a_plan_of_an_unknown_mission_is_refused():
@@ -270,16 +286,10 @@ def test_a_capability_of_an_unknown_task_or_agent_is_refused():
     ]
 
 
-@pytest.mark.parametrize(
-    ("kpis", "rule"),
-    [
-        ({"target_days": "few"}, "wrong_type"),
-        ({"max_steps": float("nan")}, "wrong_type"),
-        ({"target_ ": 1}, "broken_id"),
-    ],
-)
-def test_a_kpi_record_with_a_bad_value_is_refused(kpis, rule):
-    assert rules("mission_kpis", {"mission_id": "M1", "kpis": kpis}) == [rule]
+def test_kpi_records_with_a_bad_value_are_refused():
+    bad = [{"target_days": "few"}, {"max_steps": float("nan")}, {"target_ ": 1}]
+    found = rules("mission_kpis", *[{"mission_id": "M1", "kpis": kpis} for kpis in bad])
+    assert found == ["wrong_type", "wrong_type", "broken_id"]
 
 
 def test_a_time_in_the_future_is_accepted_once_it_is_not(build, tmp_path):
