@@ -79,7 +79,7 @@ class MissionRunFacts(TableContract):
 
 
 class TaskFriction(TableContract):
-    """One row per mission, task and day on which a run's executions of it became known: friction as of that day."""
+    """One row per mission, task and day on which a run's executions of it, or an event of it, became known: friction as of that day."""
 
     mission_id: str = column("Mission.")
     task_id: str = column("Task.")
@@ -140,7 +140,7 @@ class AgentRollingStats(TableContract):
     avg_task_duration_minutes: float = column("Mean of known durations; NULL when none is known.", unit="minutes", nullable=True, ge=0)
     approval_decisions: int = column("Executions approved or rejected.", unit="count", ge=0)
     approval_rate: float = column("Approved / decisions; NULL without a decision.", unit="share 0-1", nullable=True, ge=0, le=1)
-    escalation_rate: float = column("The agent's shares of its runs' escalations per execution; NULL where a run did not report them.", unit="per execution", nullable=True, ge=0)
+    escalation_rate: float = column("The agent's shares of its runs' escalations, per execution whose run reports them; NULL when none does.", unit="per execution", nullable=True, ge=0)
     overrun_rate: float = column("Executions over their estimate / executions measured; NULL when none is.", unit="share 0-1", nullable=True, ge=0, le=1)
     avg_human_delay_minutes: float = column("Mean of known waits; NULL when none is known.", unit="minutes", nullable=True, ge=0)
 

@@ -44,6 +44,7 @@ def signals(build, policy, columns="rule, task_id, severity, observed_value, thr
         (10, 20, [("medium", 100, 100)]),
         (6, 9.9, []),  # 65 percent, but under 4 minutes
         (6, 10, [("low", pytest.approx(200 / 3), 50)]),
+        (4.2, 8.2, [("low", pytest.approx(400 / 4.2), 50)]),  # 3.999999999999999 minutes by floating point
         (8.2, 12.3, [("low", 50, 50)]),  # 49.99999999999999 by floating point
         (4, 12, [("medium", 200, 100)]),
         (100, 140, []),  # 40 minutes, but under 50 percent
