@@ -23,7 +23,7 @@ run: $(READY)  ## Refresh the warehouse from raw_data/ and print the brief.
 	@$(BIN)/mission refresh $(ARGS)
 
 test: $(READY)  ## Run the whole test suite, with its coverage floor.
-	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term $(ARGS)
 
 check: $(READY)  ## Lint, types, SQL style, Dagster's definitions, and whether the generated docs are current.
 	@$(BIN)/ruff check .
