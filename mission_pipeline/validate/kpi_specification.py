@@ -69,7 +69,8 @@ def reject_faulty_specifications(build: Build, drift: Drift) -> list[Specificati
         faults += [(record_id, misfit.rule, misfit.sentence) for misfit in misfits]
         if not misfits:
             specifications.append(Specification(record_id, mission_id, tuple(entries)))
-    set_aside.reject(build, MISSION_KPIS, pl.DataFrame(faults, schema=set_aside.FAULTS, orient="row"))
+    found = pl.DataFrame(faults, schema=set_aside.FAULTS, orient="row")
+    set_aside.reject(build, MISSION_KPIS, set_aside.verdicts(found))
     return specifications
 
 

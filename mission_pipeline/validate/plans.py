@@ -46,7 +46,8 @@ def reject_faulty_plans(build: Build, drift: Drift) -> list[Plan]:
         faults += [(record_id, misfit.rule, misfit.sentence) for misfit in misfits]
         if not misfits:
             plans.append(Plan(record_id, mission_id, tasks))
-    set_aside.reject(build, DECOMPOSED_MISSION_TASKS, pl.DataFrame(faults, schema=set_aside.FAULTS, orient="row"))
+    found = pl.DataFrame(faults, schema=set_aside.FAULTS, orient="row")
+    set_aside.reject(build, DECOMPOSED_MISSION_TASKS, set_aside.verdicts(found))
     return plans
 
 
@@ -57,6 +58,7 @@ def _tasks_of(record_id: int, mission_id: str, text: str, drift: Drift) -> tuple
         return [], [Misfit(rules.NAMED_TWICE, f"tasks {repeated}")]
     known = {field.name for field in TASK_FIELDS}
     tasks: list[dict[str, Any]] = []
+    named: set[str | None] = set()
     faults: list[Misfit] = []
     for number, element in enumerate(elements):
         place = f"tasks[{number}]"
@@ -71,7 +73,8 @@ def _tasks_of(record_id: int, mission_id: str, text: str, drift: Drift) -> tuple
                 drift.note(record_id, f"tasks.{name}", "converted_type", element[name])
         faults += misfits
         value = {name: None if read is None else read.value for name, read in values.items()}
-        faults += _faults_of_task(place, value, {task["task_id"] for task in tasks})
+        faults += _faults_of_task(place, value, named)
+        named.add(value["task_id"])
         tasks.append(
             {
                 "mission_id": mission_id,
@@ -86,7 +89,7 @@ def _tasks_of(record_id: int, mission_id: str, text: str, drift: Drift) -> tuple
     return tasks, faults
 
 
-def _faults_of_task(place: str, value: dict[str, Any], earlier_tasks: set[str]) -> list[Misfit]:
+def _faults_of_task(place: str, value: dict[str, Any], earlier_tasks: set[str | None]) -> list[Misfit]:
     faults = []
     minutes = value["estimated_duration_minutes"]
     if minutes is not None and not 0 <= minutes <= MAX_DURATION_MINUTES:
@@ -116,26 +119,18 @@ def stage_plans(build: Build, plans: list[Plan]) -> None:
             if mission_of.get(task["task_id"], plan.mission_id) != plan.mission_id
         ]
         if taken:
-            refused.append((plan.record_id, f"{'; '.join(taken)}."))
+            refused.append((plan.record_id, TASK_OF_ANOTHER_PLAN, f"{'; '.join(taken)}."))
             continue
         if plan.mission_id in standing:
             for task in standing[plan.mission_id].tasks:
                 del mission_of[task["task_id"]]
         standing[plan.mission_id] = plan
         mission_of |= {task["task_id"]: plan.mission_id for task in plan.tasks}
-    _reject_refused(build, refused)
+    types = {"record_id": pl.Int64, "rule": pl.String, "reason": pl.String}
+    set_aside.reject(build, DECOMPOSED_MISSION_TASKS, pl.DataFrame(refused, schema=types, orient="row"))
     set_aside.set_aside_replaced(build, DECOMPOSED_MISSION_TASKS)
     rows = sorted(
         (task for plan in standing.values() for task in plan.tasks),
         key=lambda task: (task["mission_id"], task["task_id"]),
     )
     build.replace_table(MissionTasks, frame=pl.DataFrame(rows, schema=MissionTasks.polars_schema()))
-
-
-def _reject_refused(build: Build, refused: list[tuple[int, str]]) -> None:
-    frame = pl.DataFrame(refused, schema={"record_id": pl.Int64, "reason": pl.String}, orient="row")
-    with build.view_of("refused_plans", frame):
-        build.execute(
-            "insert into raw.set_aside select $data_set, record_id, 'rejected', $rule, reason from refused_plans",
-            {"data_set": DECOMPOSED_MISSION_TASKS.name, "rule": TASK_OF_ANOTHER_PLAN},
-        )

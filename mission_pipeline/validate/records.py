@@ -24,11 +24,11 @@ def reject_faulty_records(build: Build, data_set: InputDataSet, latest: datetime
         latest: the last moment that a time may name.
 
     """
-    set_aside.reject(build, data_set, _misfits(build, data_set))
+    set_aside.reject(build, data_set, set_aside.verdicts(_misfits(build, data_set)))
     contract = record_contract(data_set, latest)
     query = statements.records_to_check(data_set, contract.fields)
     # Gathered first: while DuckDB streams a result, the connection can run nothing else.
-    found = [_broken_promises(contract, batch) for batch in build.batches(query)]
+    found = [set_aside.verdicts(_broken_promises(contract, batch)) for batch in build.batches(query)]
     if found:
         set_aside.reject(build, data_set, pl.concat(found))
 

@@ -53,4 +53,4 @@ def reject_faulty_observations(build: Build) -> None:
         "unsound_id": UNSOUND_ID,
     }
     faults = build.frame(_FAULTS, parameters)
-    set_aside.reject(build, MISSION_RUNS, faults)
+    set_aside.reject(build, MISSION_RUNS, set_aside.verdicts(faults))

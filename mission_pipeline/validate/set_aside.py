@@ -27,20 +27,25 @@ def start(build: Build) -> None:
     )
 
 
-def reject(build: Build, data_set: InputDataSet, faults: pl.DataFrame) -> None:
-    """Reject the records that have faults: each once, under the first rule, with all its sentences."""
-    if faults.is_empty():
-        return
-    rejected = (
+def verdicts(faults: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per record with faults: record_id, the first rule, and all its sentences as the reason."""
+    return (
         faults.unique()
         .with_columns(pl.col("rule").replace_strict(RANK, return_dtype=pl.Int64).alias("rank"))
         .sort("record_id", "rank", "sentence")
         .group_by("record_id", maintain_order=True)
         .agg(pl.col("rule").first(), pl.col("sentence").str.join("; ").alias("reason"))
+        .with_columns(pl.col("reason") + ".")
     )
+
+
+def reject(build: Build, data_set: InputDataSet, rejected: pl.DataFrame) -> None:
+    """Reject records: record_id, rule, reason."""
+    if rejected.is_empty():
+        return
     with build.view_of("rejected_now", rejected):
         build.execute(
-            "insert into raw.set_aside select $data_set, record_id, 'rejected', rule, reason || '.' from rejected_now",
+            "insert into raw.set_aside select $data_set, record_id, 'rejected', rule, reason from rejected_now",
             {"data_set": data_set.name},
         )
 

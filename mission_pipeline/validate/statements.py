@@ -65,7 +65,7 @@ def set_aside_earlier_files(data_set: InputDataSet) -> str:
 def set_aside_replaced(data_set: InputDataSet) -> str:
     """Return the statement that leaves one sound record per key; binds $data_set.
 
-    Repeated keys are few, so they are looked for first, and only their records are put in order.
+    Repeated keys are few, so they are looked for first, by their hash, and only such records are put in order.
     """
     keys = ", ".join(data_set.key)
     values = ", ".join("coalesce(attempt, 1) as attempt" if key == "attempt" else key for key in data_set.key)
@@ -76,12 +76,12 @@ with sound as (
     from {data_set.raw_table} where {is_sound(data_set.raw_table)}
 ),
 repeated as (
-    select {keys} from sound group by {keys} having count(*) > 1
+    select hash({keys}) as key_hash from sound group by key_hash having count(*) > 1
 ),
 ranked as (
     select record_id, is_current, row_number() over (
         partition by {keys} order by is_current desc, file_order desc, load_number desc, row desc) as place
-    from sound semi join repeated using ({keys})
+    from sound where hash({keys}) in (select key_hash from repeated)
 )
 select $data_set, record_id, case when is_current then 'replaced' else 'forgotten' end, null, null
 from ranked where place > 1"""
