@@ -6,9 +6,10 @@ import copy
 import fcntl
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,10 @@ PUBLISHED_SCHEMAS = ("staging", "marts", "quality")
 BATCH_ROWS = 500_000
 """Rows per Polars batch: bounds the memory of a validation, whatever the table's size."""
 LOCK_WAIT_SECONDS = 30.0
+_OTHER_SCHEMAS = """
+    select schema_name from duckdb_schemas()
+    where not internal and database_name = current_database() and schema_name not in (select unnest($published))
+"""
 MEMORY_LIMIT = "1200MB"
 """DuckDB spills to disk beyond it; with Python and Polars beside it a refresh stays under 2 GB."""
 
@@ -362,17 +367,21 @@ class Warehouse:
             self.build_folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._unwritable(error) from error
-        connection = self._connect_waiting()
+        build = Build(self._connected())
         try:
-            for setting in (
-                "set TimeZone = 'UTC'",
-                f"set memory_limit = '{MEMORY_LIMIT}'",
-                f"set temp_directory = {_literal(str(self.build_folder / 'spill'))}",
-            ):
-                connection.execute(setting)
-            yield Build(connection)
+            yield build
         finally:
-            connection.close()
+            build.connection.close()
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        connection = self._connect_waiting()
+        for setting in (
+            "set TimeZone = 'UTC'",
+            f"set memory_limit = '{MEMORY_LIMIT}'",
+            f"set temp_directory = {_literal(str(self.build_folder / 'spill'))}",
+        ):
+            connection.execute(setting)
+        return connection
 
     def _connect_waiting(self) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + LOCK_WAIT_SECONDS
@@ -420,38 +429,36 @@ class Warehouse:
             connection.close()
 
     def publish(self, build: Build, views: Mapping[str, PublishedView]) -> None:
-        """Copy the promised tables into a new file, sync it, and rename it over the published one.
+        """Copy the build file, take out what analysts do not need, sync it, and rename it over the published one.
 
-        A kill at any moment leaves the old file or the new one, whole. Readers keep what they opened.
+        A kill at any moment leaves the old file or the new one, whole. Readers keep what they opened. A copy of the
+        bytes takes a tenth of the time that copying the tables takes; the space of what is taken out stays in it.
 
         Args:
-            build: the open build file.
+            build: the open build file; its connection is another one afterwards.
             views: qualified name → view, for those that go along.
 
         """
-        from mission_pipeline.contracts.catalog import ALL_CONTRACTS
-
         staged = self.build_folder / "publishing.duckdb"
         for leftover in (staged, staged.with_name(staged.name + ".wal")):
             leftover.unlink(missing_ok=True)
-        connection = build.connection
-        connection.execute(f"attach {_literal(str(staged))} as publishing")
+        build.connection.execute("checkpoint")
+        # Closed while it is copied: whoever closes any handle of a file drops all of a process's locks on it.
+        build.connection.close()
         try:
-            for schema in PUBLISHED_SCHEMAS:
-                connection.execute(f"create schema publishing.{schema}")
-            for contract in ALL_CONTRACTS:
-                name = contract.qualified_name()
-                connection.execute(f"create table publishing.{name} as from {name}")
-                comment_on_table(connection, contract, catalog="publishing.")
-            connection.execute("use publishing")
+            shutil.copyfile(self.build_file, staged)
+        finally:
+            build.connection = self._connected()
+        with closing(duckdb.connect(str(staged))) as connection:
+            connection.execute("begin transaction")
+            for (schema,) in connection.execute(_OTHER_SCHEMAS, {"published": list(PUBLISHED_SCHEMAS)}).fetchall():
+                connection.execute(f"drop schema {quoted(schema)} cascade")
             for name, view in views.items():
                 connection.execute(f"create view {name} as {view.query}")
                 connection.execute(f"comment on view {name} is {_literal(view.comment)}")
                 for column, comment in view.column_comments.items():
                     connection.execute(f"comment on column {name}.{quoted(column)} is {_literal(comment)}")
-            connection.execute(f"use {quoted(self.build_file.stem)}")
-        finally:
-            connection.execute("detach publishing")
+            connection.execute("commit")
         with staged.open("rb") as handle:
             os.fsync(handle.fileno())
         staged.replace(self.published_file)
