@@ -438,7 +438,16 @@ class Warehouse:
             build: the open build file; its connection is another one afterwards.
             views: qualified name → view, for those that go along.
 
+        Raises:
+            WarehouseFault: the folder cannot be written, or the disk is full; the old file stands.
+
         """
+        try:
+            self._publish(build, views)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _publish(self, build: Build, views: Mapping[str, PublishedView]) -> None:
         staged = self.build_folder / "publishing.duckdb"
         for leftover in (staged, staged.with_name(staged.name + ".wal")):
             leftover.unlink(missing_ok=True)
