@@ -12,7 +12,7 @@ import dagster as dg
 
 from mission_pipeline.errors import MissionPipelineError
 from mission_pipeline.ingest.newest_day import newest_run_day
-from mission_pipeline.orchestration.assets import DAYS, shown_finding
+from mission_pipeline.orchestration.assets import shown_finding
 from mission_pipeline.orchestration.descriptions import PUBLISHED_KEY
 from mission_pipeline.orchestration.findings import publication_age
 from mission_pipeline.policy import load_policy
@@ -26,7 +26,6 @@ _AGE = dg.AssetSelection.checks(dg.AssetCheckKey(PUBLISHED_KEY, AGE_CHECK))
 daily_refresh = dg.define_asset_job(
     "daily_refresh",
     selection=dg.AssetSelection.all() - _AGE,
-    partitions_def=DAYS,
     description="Everything from the raw files to the published warehouse and the brief of one day.",
 )
 age_watch = dg.define_asset_job(

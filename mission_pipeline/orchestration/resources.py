@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
+import duckdb
 from pydantic import Field, PrivateAttr
 
 from mission_pipeline.errors import MissionPipelineError, WarehouseFault
@@ -88,24 +89,37 @@ class RefreshResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         """
         started = time.perf_counter()
-        try:
-            with self._refresh.warehouse.build() as build:
-                report = work(build)
-                rows = {table: build.row_count(table) for table in tables}
-                findings = {
-                    (check.table, check.name): check.look(build, self._refresh.policy, days)
-                    for check in CHECKS
-                    if check.table in tables
-                }
-        except MissionPipelineError as fault:
-            tell_fault(fault)
-            raise
+        with _told_faults(self._refresh.settings.warehouse), self._refresh.warehouse.build() as build:
+            report = work(build)
+            rows = {table: build.row_count(table) for table in tables}
+            findings = {
+                (check.table, check.name): check.look(build, self._refresh.policy, days)
+                for check in CHECKS
+                if check.table in tables
+            }
         tell_stage(stage, report.summary, time.perf_counter() - started, report.notes)
         return StageDone(report, rows, findings)
 
 
 def _path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
+
+
+@contextmanager
+def _told_faults(warehouse: Path) -> Iterator[None]:
+    """Tell the command of a fault; a disk that is full or not writable is one too."""
+    try:
+        yield
+    except MissionPipelineError as fault:
+        tell_fault(fault)
+        raise
+    except (OSError, duckdb.IOException) as error:
+        unwritable = WarehouseFault(
+            f"The warehouse {warehouse} cannot be written ({getattr(error, 'strerror', None) or error}). "
+            "Free some space or make it writable, then refresh again. What was published is as it was."
+        )
+        tell_fault(unwritable)
+        raise unwritable from error
 
 
 @contextmanager
@@ -128,7 +142,7 @@ def _noted_holder(note: Path, context: Any) -> Iterator[None]:
     if note.is_file():
         _clear_up_after(note.read_text(encoding="utf-8").strip(), context.instance)
     try:
-        note.write_text(context.run_id or "", encoding="utf-8")
+        note.write_text(context.run.run_id, encoding="utf-8")
     except OSError as error:
         raise WarehouseFault(
             f"{note} cannot be written ({error.strerror}). Make the warehouse folder writable."
