@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -104,25 +106,9 @@ def _refuse_days_that_cannot_be_judged(
 def _run(
     settings: Settings, days: Sequence[date], *, rebuild: bool, on_progress: Callable[[str], None]
 ) -> RefreshOutcome:
-    from mission_pipeline.orchestration.definitions import defs
-    from mission_pipeline.orchestration.instance import history
-    from mission_pipeline.orchestration.resources import RefreshResource
-
-    # Tags rather than a partition_key: Dagster would hold the key against the clock, and the clock here is injected.
-    tags = (
-        {PARTITION_TAG: days[0].isoformat()}
-        if len(days) == 1
-        else {RANGE_START_TAG: days[0].isoformat(), RANGE_END_TAG: days[-1].isoformat()}
-    )
     observer = Observer(on_progress)
-    with history(settings.dagster_home) as instance, observed_by(observer):
-        result = defs.resolve_job_def("daily_refresh").execute_in_process(
-            instance=instance,
-            resources={"refresh": RefreshResource.of(settings)},
-            run_config={"ops": {"ingest": {"config": {"rebuild": rebuild}}}, "loggers": _SILENT},
-            tags=tags,
-            raise_on_error=False,
-        )
+    with _rare_collections():
+        result = _execute(settings, days, rebuild=rebuild, observer=observer)
     if not result.success:
         if _was_interrupted(result):
             raise KeyboardInterrupt  # Ctrl-C: Dagster ends the run in its history and keeps the signal to itself
@@ -135,6 +121,41 @@ def _run(
         brief_files=[folder / f"{day.isoformat()}{suffix}" for day in days for suffix in (".md", ".json")],
         warnings=[*observer.notes, *_warnings_of(result)],
     )
+
+
+def _execute(settings: Settings, days: Sequence[date], *, rebuild: bool, observer: Observer) -> ExecuteInProcessResult:
+    from mission_pipeline.orchestration.definitions import defs
+    from mission_pipeline.orchestration.instance import history
+    from mission_pipeline.orchestration.resources import RefreshResource
+
+    # Tags rather than a partition_key: Dagster would hold the key against the clock, and the clock here is injected.
+    tags = (
+        {PARTITION_TAG: days[0].isoformat()}
+        if len(days) == 1
+        else {RANGE_START_TAG: days[0].isoformat(), RANGE_END_TAG: days[-1].isoformat()}
+    )
+    with history(settings.dagster_home) as instance, observed_by(observer):
+        return defs.resolve_job_def("daily_refresh").execute_in_process(
+            instance=instance,
+            resources={"refresh": RefreshResource.of(settings)},
+            run_config={"ops": {"ingest": {"config": {"rebuild": rebuild}}}, "loggers": _SILENT},
+            tags=tags,
+            raise_on_error=False,
+        )
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for garbage rarely: a refresh loads thousands of classes that stay, and would be searched again and again.
+
+    That takes a tenth of a small refresh; the rows of a large one are not Python's to collect.
+    """
+    thresholds = gc.get_threshold()
+    gc.set_threshold(100_000, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 def _fault_of(result: ExecuteInProcessResult, observer: Observer, settings: Settings) -> MissionPipelineError:
