@@ -35,7 +35,10 @@ from mission_pipeline.warehouse import Build
 WRITER_POOL = "warehouse_writer"
 FIRST_DAY = "2015-01-01"
 DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)
-"""The as-of days; today is among them, since a refresh may judge the day that is going on."""
+"""The as-of days; today is among them, since a refresh may judge the day that is going on.
+
+All assets of a step have them or none: Dagster refuses a backfill from the UI over a step of both kinds.
+"""
 ONE_RUN = dg.BackfillPolicy.single_run()
 
 Results = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
@@ -77,7 +80,7 @@ def derive(context: dg.AssetExecutionContext, refresh: RefreshResource) -> Resul
 
 
 @dg.multi_asset(
-    specs=specs_of("judge", days=DAYS),
+    specs=specs_of("judge", partitions_def=DAYS),
     check_specs=check_specs_of("judge"),
     backfill_policy=ONE_RUN,
     pool=WRITER_POOL,
@@ -90,7 +93,7 @@ def judge(context: dg.AssetExecutionContext, refresh: RefreshResource) -> Result
 
 
 @dg.multi_asset(
-    specs=[*specs_of("brief", days=DAYS), published_spec()],
+    specs=[*specs_of("brief", partitions_def=DAYS), published_spec(partitions_def=DAYS)],
     check_specs=check_specs_of("brief"),
     backfill_policy=ONE_RUN,
     pool=WRITER_POOL,

@@ -22,14 +22,14 @@ CONTRACT_CHECK = "contract"
 BRIEF_KEY = dg.AssetKey(["executive_brief"])
 PUBLISHED_KEY = dg.AssetKey(["published_warehouse"])
 _GROUP_OF_SCHEMA = {"raw": "ingest", "staging": "validate", "quality": "validate", "marts": "derive"}
-JUDGED_BY_DAY = ("marts.mission_scorecards", "marts.mission_triggers", "marts.portfolio_snapshots", EXECUTIVE_BRIEF)
+_JUDGED = ("marts.mission_scorecards", "marts.mission_triggers", "marts.portfolio_snapshots", "quality.reconciliation")
 
 
 def group_of(table: str) -> str:
     """Return the stage that makes a table."""
     if table == EXECUTIVE_BRIEF:
         return "brief"
-    if table in (*JUDGED_BY_DAY, "quality.reconciliation"):
+    if table in _JUDGED:
         return "judge"
     if table == "quality.loaded_files":
         return "ingest"
@@ -48,19 +48,12 @@ def key_of(table: str) -> dg.AssetKey:
     return BRIEF_KEY if table == EXECUTIVE_BRIEF else dg.AssetKey(table.split("."))
 
 
-def specs_of(group: str, *, days: dg.PartitionsDefinition[str] | None = None, **more: Any) -> list[dg.AssetSpec]:
-    """Return the assets of a stage.
-
-    Args:
-        group: the stage.
-        days: the partitions of the tables that are judged by day.
-        more: goes into each.
-
-    """
-    return [_spec(table, partitions_def=days if table in JUDGED_BY_DAY else None, **more) for table in tables_of(group)]
+def specs_of(group: str, **more: Any) -> list[dg.AssetSpec]:
+    """Return the assets of a stage; ``more`` goes into each."""
+    return [_spec(table, **more) for table in tables_of(group)]
 
 
-def published_spec() -> dg.AssetSpec:
+def published_spec(**more: Any) -> dg.AssetSpec:
     """Return the asset that stands for the published file."""
     return dg.AssetSpec(
         PUBLISHED_KEY,
@@ -70,6 +63,7 @@ def published_spec() -> dg.AssetSpec:
         group_name="brief",
         kinds={"duckdb"},
         owners=OWNERS,
+        **more,
     )
 
 

@@ -76,14 +76,14 @@ def test_assets_stand_in_the_group_of_the_stage_that_makes_them():
     assert groups["brief"] == {"executive_brief", "published_warehouse"}
 
 
-def test_only_what_is_judged_by_day_has_days():
-    partitioned = {key.to_user_string() for key, node in NODES.items() if node.is_partitioned}
-    assert partitioned == {
-        "marts/mission_scorecards",
-        "marts/mission_triggers",
-        "marts/portfolio_snapshots",
-        "executive_brief",
-    }
+def test_what_is_judged_by_day_has_days_and_a_backfill_is_one_run():
+    partitioned = {node.group_name for node in NODES.values() if node.is_partitioned}
+    assert partitioned == {"judge", "brief"}
+    for assets in defs.assets:
+        days = {spec.partitions_def for spec in assets.specs}
+        assert len(days) == 1, "Dagster refuses a backfill from the UI over a step of both kinds"
+        if days != {None}:
+            assert assets.backfill_policy == dg.BackfillPolicy.single_run()
 
 
 def test_edges_are_what_is_read():

@@ -88,7 +88,7 @@ def test_the_ui_sees_the_run_its_brief_and_its_checks(refreshed):
         assert shown["brief"].value == outcome.brief_files[0].read_text(encoding="utf-8")
         assert shown["status"].value == "WATCH"
         [published] = instance.fetch_materializations(PUBLISHED, limit=5).records
-        assert published.partition_key is None
+        assert published.partition_key == "2026-02-06"
         [rows] = instance.fetch_materializations(dg.AssetKey(["staging", "mission_runs"]), limit=5).records
         assert rows.asset_materialization.metadata["dagster/row_count"].value == 8
 
