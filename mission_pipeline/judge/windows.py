@@ -294,15 +294,19 @@ def states_without(runs: Runs, states: States, state: int, rows: Sequence[int]) 
     run_rows = np.repeat(states.run_rows[state : state + 1], len(left_out), axis=0)
     observation_rows = np.repeat(states.observation_rows[state : state + 1], len(left_out), axis=0)
     is_observed = ~np.isnan(runs.measures["kpi_value"][left_out])
+    mission = states.missions[state]
+    start, end = int(np.searchsorted(runs.missions, mission)), int(np.searchsorted(runs.missions, mission, "right"))
+    observed_rows = start + np.flatnonzero(~np.isnan(runs.measures["kpi_value"][start:end]))
     first = np.full(len(left_out), states.first_observations[state])
-    own = np.flatnonzero((runs.missions == states.missions[state]) & ~np.isnan(runs.measures["kpi_value"]))
-    first = np.where(first == left_out, own[1] if len(own) > 1 else NO_ROW, first)
-    own_days = runs.days[runs.missions == states.missions[state]]
-    own_rows = np.flatnonzero(runs.missions == states.missions[state])
-    last_days = [max(own_days[own_rows != row], default=np.datetime64("NaT", "D")) for row in left_out.tolist()]
+    first = np.where(first == left_out, observed_rows[1] if len(observed_rows) > 1 else NO_ROW, first)
+    days = runs.days[start:end]
+    newest = int(days.argmax())
+    others = np.delete(days, newest)
+    next_newest = others.max() if len(others) else np.datetime64("NaT", "D")
+    last_days = np.where(left_out == start + newest, next_newest, days[newest])
     is_completed = runs.measures["is_completed"][left_out].astype(np.int64)
     return States(
-        missions=np.full(len(left_out), states.missions[state]),
+        missions=np.full(len(left_out), mission),
         days=np.full(len(left_out), states.days[state]),
         run_rows=_closed_up(run_rows, left_out),
         observation_rows=_closed_up(observation_rows, left_out),
@@ -311,7 +315,7 @@ def states_without(runs: Runs, states: States, state: int, rows: Sequence[int]) 
         completed=states.completed[state] - is_completed,
         cancelled=np.full(len(left_out), states.cancelled[state]),
         observed=states.observed[state] - is_observed.astype(np.int64),
-        last_days=np.array(last_days, "datetime64[D]"),
+        last_days=last_days,
     )
 
 
