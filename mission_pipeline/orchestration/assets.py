@@ -187,7 +187,7 @@ def _contract_result(table: str, *, is_kept: bool, metadata: Mapping[str, Any], 
 def shown_finding(finding: Finding) -> dict[str, Any]:
     """Return a finding's figures and examples as Dagster shows them."""
     examples = shown(finding.examples)
-    return {**finding.figures, **({} if examples is None else {"examples": examples})}
+    return {**finding.figures, **({} if examples is None else {"details": examples})}
 
 
 def _show_briefs(context: dg.AssetExecutionContext, publication: Publication) -> None:
@@ -214,7 +214,7 @@ def _shown_publication(publication: Publication) -> dict[str, Any]:
         "warehouse": dg.MetadataValue.path(publication.published_file),
         "size_bytes": publication.published_file.stat().st_size,
         "tables": len(PUBLISHED),
-        "exports": "\n".join(str(file) for file in publication.export_files),
+        **{file.stem: dg.MetadataValue.path(file) for file in publication.export_files},
     }
 
 
