@@ -6,8 +6,10 @@ by the commands that need it, so that ``mission brief`` and ``--help`` answer at
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
+import os
 import shlex
 import sys
 import tempfile
@@ -101,8 +103,24 @@ def main() -> NoReturn:
         app()
     except MissionPipelineError as error:
         _say_fault(str(error))
-        sys.exit(error.exit_code)
-    sys.exit(0)
+        _leave(error.exit_code)
+    except SystemExit as leaving:
+        _leave(leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None))
+    _leave(0)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process with what is registered for its end, but without taking apart every module that was loaded.
+
+    The system frees their memory at once; Python takes 0.8 s for it after a refresh.
+    """
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        code = code or 1  # nobody reads on; click ends a broken pipe with 1 as well
+    os._exit(code)
 
 
 @app.command()
