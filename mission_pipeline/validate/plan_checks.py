@@ -5,13 +5,10 @@ They are findings, not rejects: the telemetry of such a mission is still judged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from mission_pipeline.contracts.quality import PlanFindings
 from mission_pipeline.warehouse import Build
@@ -71,16 +68,40 @@ def plan_faults(tasks: Sequence[PlannedTask]) -> list[Finding]:
 
 
 def dependency_cycles(tasks: Sequence[PlannedTask]) -> list[list[str]]:
-    """Return the groups of tasks that wait for each other: the strongly connected parts of the plan, sorted."""
-    if not tasks:
-        return []
-    place = {task.task_id: number for number, task in enumerate(tasks)}
-    pairs = [(place[task.task_id], place[other]) for task in tasks for other in task.depends_on if other in place]
-    waits, awaited = zip(*pairs, strict=True) if pairs else ((), ())
-    graph = coo_matrix((np.ones(len(pairs)), (waits, awaited)), shape=(len(tasks), len(tasks)))
-    _, part_of = connected_components(graph, directed=True, connection="strong")
-    parts: dict[int, list[str]] = {}
-    for task, part in zip(tasks, part_of, strict=True):
-        parts.setdefault(int(part), []).append(task.task_id)
-    waits_for_itself = {task.task_id for task in tasks if task.task_id in task.depends_on}
-    return sorted(sorted(part) for part in parts.values() if len(part) > 1 or part[0] in waits_for_itself)
+    """Return the groups of tasks that wait for each other: the strongly connected parts of the plan, sorted.
+
+    By Kosaraju's method: walk along the dependencies, then against them, starting with what was left last.
+    """
+    waits_for: dict[str, list[str]] = {task.task_id: [] for task in tasks}
+    awaited_by: dict[str, list[str]] = {task.task_id: [] for task in tasks}
+    for task in tasks:
+        for other in task.depends_on:
+            if other in waits_for:
+                waits_for[task.task_id].append(other)
+                awaited_by[other].append(task.task_id)
+    left_in_order = [task_id for walk in _walks(waits_for, waits_for) for task_id in walk]
+    parts = _walks(awaited_by, reversed(left_in_order))
+    return sorted(sorted(part) for part in parts if len(part) > 1 or part[0] in waits_for[part[0]])
+
+
+def _walks(graph: Mapping[str, Sequence[str]], starts: Iterable[str]) -> list[list[str]]:
+    """Walk from every start that no earlier walk met; return what each met first, in the order in which it left it."""
+    met: set[str] = set()
+    walks = []
+    for start in starts:
+        if start in met:
+            continue
+        met.add(start)
+        left: list[str] = []
+        path = [(start, iter(graph[start]))]  # not recursion: a plan may be a chain of thousands
+        while path:
+            here, ways = path[-1]
+            onward = next((way for way in ways if way not in met), None)
+            if onward is None:
+                path.pop()
+                left.append(here)
+            else:
+                met.add(onward)
+                path.append((onward, iter(graph[onward])))
+        walks.append(left)
+    return walks

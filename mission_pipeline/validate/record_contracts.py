@@ -53,6 +53,7 @@ UNSOUND_ID = r"^\s*$|[\x00-\x1f\x7f\x{fffd}]"
 class RecordContract:
     """The schema of a data set's records, and what each of its checks means.
 
+    ``fields``: those that something is promised of; any other may be anything that its type allows.
     ``meanings``: (field, number of the check or None for a missing value) → rule and end of the sentence.
     """
 
@@ -69,20 +70,23 @@ def record_contract(data_set: InputDataSet, latest: datetime) -> RecordContract:
         latest: the last moment that a time may name: beyond it lies the future.
 
     """
-    fields = tuple(field for field in data_set.fields if field.type != "json" or field.is_required)
     staged = STAGED_AS[data_set.name].to_schema().columns
+    fields: list[InputField] = []
     columns: dict[str, pa.Column] = {}
     meanings: dict[tuple[str, int | None], tuple[str, str]] = {}
-    for field in fields:
+    for field in data_set.fields:
         limits = staged[field.name].checks if field.name in staged else []
         checks = [*limits, *_checks_of_type(field, latest)]
+        if not checks and not field.is_required:
+            continue
+        fields.append(field)
         columns[field.name] = pa.Column(
             _POLARS_TYPES[field.type], checks=checks, nullable=not field.is_required, coerce=False
         )
         meanings[field.name, None] = (rules.REQUIRED_FIELD_MISSING, "is missing")
         for number, check in enumerate(checks):
             meanings[field.name, number] = _meaning(check)
-    return RecordContract(fields, pa.DataFrameSchema(columns, strict=True), meanings)
+    return RecordContract(tuple(fields), pa.DataFrameSchema(columns, strict=True), meanings)
 
 
 def _checks_of_type(field: InputField, latest: datetime) -> list[pa.Check]:

@@ -9,7 +9,8 @@ from raw_folders import put
 from staged import EVENT, LOG, RUN, rows, tables, validate, write
 
 from mission_pipeline.contracts.inputs import DATA_SETS
-from mission_pipeline.warehouse import build_in_memory
+from mission_pipeline.contracts.staging import STAGING_CONTRACTS
+from mission_pipeline.warehouse import build_in_memory, check_contract
 
 few = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """An example is a whole validation of ten data sets, so few are tried, each with many records."""
@@ -90,6 +91,8 @@ def test_every_record_is_staged_replaced_or_rejected(sound, odd):
                             ("risk_events", "mission_risk_events"), ("missions", "business_missions"),
                             ("agents", "specialized_agents")):  # fmt: skip
             assert build.scalar(f"select count(*) from staging.{table}") == counted[name][4]
+        for contract in STAGING_CONTRACTS:
+            check_contract(build, contract)  # also where validation asked the records only, not the table made of them
 
 
 def by_key(records, *key):

@@ -1,3 +1,6 @@
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from mission_pipeline.validate.plan_checks import PlannedTask, dependency_cycles, plan_faults
 
 
@@ -53,3 +56,33 @@ def test_a_task_without_an_able_agent_is_found():
 def test_a_long_chain_is_checked_without_recursion():
     tasks = [task(f"t{n:05}", n, [f"t{n - 1:05}"] if n else []) for n in range(20_000)]
     assert plan_faults(tasks) == []
+
+
+PLANS = st.dictionaries(st.sampled_from("abcdefg"), st.sets(st.sampled_from("abcdefgz")))
+"""Task → what it depends on, by chance; ``z`` is in no plan."""
+
+
+def reached_from(start, plan):
+    """Every task that one waits for, however indirectly, by asking again until nothing is new."""
+    reached = set()
+    while found := {other for task_id in {start, *reached} for other in plan.get(task_id, ())} - reached:
+        reached |= found
+    return reached
+
+
+@settings(deadline=None, max_examples=300)
+@given(PLANS)
+def test_tasks_are_on_a_cycle_if_each_waits_for_the_other(plan):
+    reached = {task_id: reached_from(task_id, plan) for task_id in plan}
+    groups = {
+        tuple(sorted(other for other in plan if other in reached[task_id] and task_id in reached[other]))
+        for task_id in plan
+        if task_id in reached[task_id]
+    }
+    tasks = [task(task_id, after=others) for task_id, others in plan.items()]
+    assert dependency_cycles(tasks) == sorted(map(list, groups))
+
+
+def test_a_long_cycle_is_one_group():
+    tasks = [task(f"t{n:05}", after=[f"t{(n + 1) % 20_000:05}"]) for n in range(20_000)]
+    assert dependency_cycles(tasks) == [[planned.task_id for planned in tasks]]
