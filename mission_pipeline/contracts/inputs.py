@@ -7,6 +7,7 @@ Types say how a JSON value is read: ``id`` and ``text`` as VARCHAR, ``number`` a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Literal
 
 FieldType = Literal["id", "text", "number", "count", "flag", "time", "date", "ids", "json"]
@@ -134,5 +135,9 @@ OPEN_RUN_STATUSES = ("running", "blocked")
 OUTCOMES = ("completed", "approved", "rejected", "failed", "escalated", "timed_out", "cancelled")
 SEVERITIES = ("low", "medium", "high")
 EVENT_STATUSES = ("open", "closed")
+FIRST_DAY = date(2015, 1, 1)
+"""The first day that can be judged. Every day since the first run is, so one mistyped year must not add centuries."""
+MAX_LEAD = timedelta(days=1)
+"""How far ahead of the refresh's clock a time may lie: clocks differ, and a day is more than any zone's error."""
 MAX_DURATION_MINUTES = 10 * 366 * 24 * 60
 """Ten years: a longer duration is a fault of the record, not a fact."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 
-from mission_pipeline.contracts.inputs import MISSION_RUNS
+from mission_pipeline.contracts.inputs import MAX_LEAD, MISSION_RUNS
 from mission_pipeline.ingest import statements
 from mission_pipeline.ingest.find import find_raw_files
 from mission_pipeline.ingest.read import RefusedByDuckdb, stage_records
 from mission_pipeline.warehouse import build_in_memory
-
-MAX_AHEAD = timedelta(days=1)
-"""A time further ahead of the refresh's clock is a fault of the record."""
 
 
 def newest_run_day(raw_data: Path, now: datetime) -> date | None:
@@ -42,6 +39,6 @@ def run_days(raw_data: Path, now: datetime) -> tuple[date, date] | None:
                 stage_records(build, file)
             except RefusedByDuckdb:
                 stage_records(build, file, is_refused=True)
-            rows = build.connection.execute(statements.run_days(), {"latest": now + MAX_AHEAD}).fetchall()
+            rows = build.connection.execute(statements.run_days(), {"latest": now + MAX_LEAD}).fetchall()
             found += [(first, newest) for first, newest in rows if first is not None]
     return (min(first for first, _ in found), max(newest for _, newest in found)) if found else None

@@ -12,6 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from mission_pipeline.contracts.catalog import contract_of
+from mission_pipeline.contracts.inputs import FIRST_DAY
 from mission_pipeline.errors import ContractBroken, MissionPipelineError
 from mission_pipeline.orchestration import stages
 from mission_pipeline.orchestration.descriptions import (
@@ -33,8 +34,7 @@ from mission_pipeline.orchestration.stages import Publication, StageReport
 from mission_pipeline.warehouse import Build
 
 WRITER_POOL = "warehouse_writer"
-FIRST_DAY = "2015-01-01"
-DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)
+DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), end_offset=1)
 """The as-of days; today is among them, since a refresh may judge the day that is going on.
 
 All assets of a step have them or none: Dagster refuses a backfill from the UI over a step of both kinds.

@@ -7,7 +7,7 @@ is not asked here, nor what is inside ``tasks[]`` and ``kpis{}``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
 import pandera.polars as pa
@@ -15,7 +15,7 @@ import polars as pl
 
 from mission_pipeline.contracts import staging
 from mission_pipeline.contracts.base import TableContract
-from mission_pipeline.contracts.inputs import FieldType, InputDataSet, InputField
+from mission_pipeline.contracts.inputs import FIRST_DAY, FieldType, InputDataSet, InputField
 from mission_pipeline.validate import rules
 
 STAGED_AS: dict[str, type[TableContract]] = {
@@ -96,8 +96,10 @@ def _checks_of_type(field: InputField, latest: datetime) -> list[pa.Check]:
     if field.name in _STARTS:
         checks.append(pa.Check(_is_not_before_start, name=rules.END_BEFORE_START))
     if field.type == "time":
+        checks.append(pa.Check.ge(datetime.combine(FIRST_DAY, time.min)))
         checks.append(pa.Check(lambda data: _is_up_to(data, latest), name=rules.IN_THE_FUTURE))
     if field.type == "date":
+        checks.append(pa.Check.ge(FIRST_DAY))
         checks.append(pa.Check(lambda data: _is_up_to(data, latest.date()), name=rules.IN_THE_FUTURE))
     return checks
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from mission_pipeline.contracts import inputs, staging
 from mission_pipeline.contracts.base import TableContract
-from mission_pipeline.contracts.inputs import DATA_SETS, InputDataSet
+from mission_pipeline.contracts.inputs import DATA_SETS, MAX_LEAD, InputDataSet
 from mission_pipeline.policy import Policy
 from mission_pipeline.validate import set_aside
 from mission_pipeline.validate.accounts import write_rejected_rows, write_row_counts
@@ -20,9 +20,6 @@ from mission_pipeline.validate.records import reject_faulty_records
 from mission_pipeline.validate.references import reject_dangling_records
 from mission_pipeline.validate.run_kpis import reject_faulty_observations
 from mission_pipeline.warehouse import Build
-
-MAX_LEAD = timedelta(days=1)
-"""How far ahead of the refresh's clock a time may lie: clocks differ, and a day is more than any zone's error."""
 
 
 def stage_valid_records(build: Build, policy: Policy, *, now: datetime) -> None:

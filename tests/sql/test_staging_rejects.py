@@ -324,3 +324,11 @@ def test_a_failing_validation_leaves_the_tables_as_they_were(build, tmp_path, mo
     with pytest.raises(RuntimeError, match="in the middle"):
         stage.stage_valid_records(build, POLICY, now=NOW)
     assert tables(build) == before
+
+
+def test_a_mistyped_year_does_not_add_centuries_of_days_to_judge():
+    assert rules("mission_runs", run(start_time="2014-12-31T23:59:59Z", end_time="2026-02-01T11:00:00Z")) == [
+        "out_of_range"
+    ]
+    assert rules("mission_runs", run(start_time="2015-01-01T00:00:00Z", end_time="2026-02-01T11:00:00Z")) == []
+    assert rules("mission_portfolio_snapshot", {**SNAPSHOT, "snapshot_date": "0202-02-01"}) == ["out_of_range"]
