@@ -126,8 +126,8 @@ def stage_plans(build: Build, plans: list[Plan]) -> None:
                 del mission_of[task["task_id"]]
         standing[plan.mission_id] = plan
         mission_of |= {task["task_id"]: plan.mission_id for task in plan.tasks}
-    types = {"record_id": pl.Int64, "rule": pl.String, "reason": pl.String}
-    set_aside.reject(build, DECOMPOSED_MISSION_TASKS, pl.DataFrame(refused, schema=types, orient="row"))
+    verdicts = pl.DataFrame(refused, schema=set_aside.VERDICTS, orient="row")
+    set_aside.reject(build, DECOMPOSED_MISSION_TASKS, verdicts)
     set_aside.set_aside_replaced(build, DECOMPOSED_MISSION_TASKS)
     rows = sorted(
         (task for plan in standing.values() for task in plan.tasks),

@@ -35,13 +35,15 @@ def reject_faulty_records(build: Build, data_set: InputDataSet, latest: datetime
 
 def _misfits(build: Build, data_set: InputDataSet) -> pl.DataFrame:
     """Return the faults of the records that ingest could not read as the input contract says."""
+    found = build.frame(statements.misfits(data_set))
+    if found.is_empty():
+        return pl.DataFrame(schema=set_aside.FAULTS)
     types = {field.name: field.type for field in data_set.fields}
     expected = {name: rules.EXPECTED[type_] for name, type_ in types.items()}
     field, arrived = pl.col("field"), pl.col("arrived")
     is_whole_record = field == _WHOLE_RECORD
     is_text = arrived.str.starts_with('"') | arrived.is_null()
     is_broken_id = field.replace_strict(types, default="", return_dtype=pl.String).eq("id") & is_text
-    found = build.frame(statements.misfits(data_set))
     return found.select(
         "record_id",
         rule=pl.when(is_whole_record & pl.col("is_json"))

@@ -16,6 +16,8 @@ from mission_pipeline.warehouse import Build
 
 FAULTS = {"record_id": pl.Int64, "rule": pl.String, "sentence": pl.String}
 """Columns of a frame of faults: any number of rows per record; ``sentence`` is one part of its reason."""
+VERDICTS = {"record_id": pl.Int64, "rule": pl.String, "reason": pl.String}
+"""Columns of a frame of verdicts: one row per rejected record."""
 
 
 def start(build: Build) -> None:
@@ -29,6 +31,8 @@ def start(build: Build) -> None:
 
 def verdicts(faults: pl.DataFrame) -> pl.DataFrame:
     """Return one row per record with faults: record_id, the first rule, and all its sentences as the reason."""
+    if faults.is_empty():  # the usual case, asked once per data set and batch
+        return pl.DataFrame(schema=VERDICTS)
     return (
         faults.unique()
         .with_columns(pl.col("rule").replace_strict(RANK, return_dtype=pl.Int64).alias("rank"))
