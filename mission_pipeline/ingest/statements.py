@@ -1,16 +1,18 @@
 """The SQL of ingest, made from the input contracts: how a JSON record becomes a row of ``raw``. Runs nothing.
 
-Every value takes one of two ways. Where its JSON type is the expected one, ``json_transform`` has typed it: quick, but
-too lenient to be asked alone. Otherwise the careful way decides whether it converts without loss or is a misfit. The
-careful way is right for every value; the quick one only spares its price.
+Every value takes one of two ways. One ``json_transform`` gives all fields of a record as JSON text; where that text is
+seen to be of the expected type, it is cast: quick. Otherwise the careful way asks for the JSON type and decides whether
+the value converts without loss or is a misfit. The careful way is right for every value; the quick one only spares its
+price, which is that of parsing the record again.
 """
 
 from __future__ import annotations
 
-from mission_pipeline.contracts.inputs import DUCKDB_INPUT_TYPES, RUN_STATUSES, FieldType, InputDataSet, InputField
+from mission_pipeline.contracts.inputs import DUCKDB_INPUT_TYPES, RUN_STATUSES, InputDataSet, InputField
 
 JSON_CONTAINERS = {"tasks": "ARRAY", "kpis": "OBJECT"}
 """What a field of type ``json`` must be; its inside is validated later."""
+_OPENINGS = {"ARRAY": "[", "OBJECT": "{"}
 WHOLE_RECORD = "(record)"
 """Stands in ``misfits`` when there is no object to take fields from."""
 STAGED_RECORDS = "ingest_records"
@@ -96,17 +98,17 @@ def typed_records(data_set: InputDataSet, *, only_carefully: bool = False) -> st
     """
     fields = data_set.fields
     names = ", ".join(field.name for field in fields)
-    types = ", ".join(f'"{field.name}": "{_transform_type(field.type)}"' for field in fields)
+    as_json = ", ".join(f'"{field.name}": "JSON"' for field in fields)
     paths = ", ".join(f"'$.{field.name}'" for field in fields)
     no_fields = ", ".join(f'"{field.name}": null' for field in fields)
     fits, values, misfits, conversions = [], [], [], []
     for place, field in enumerate(fields, start=1):
         found, text = f"found[{place}]", f"texts[{place}]"
-        is_absent = f"coalesce({found}, 'NULL') = 'NULL'"
-        does_fit = "false" if only_carefully else _fits(field, found)
-        fits.append(f"({is_absent} or coalesce({does_fit}, false)) as {field.name}_fits")
+        given = f"given.{field.name}"
+        does_fit = "false" if only_carefully else f"coalesce({_fits(field, given)}, false)"
+        fits.append(f"({given} is null or {does_fit}) as {field.name}_fits")
         values.append(
-            f"case when {field.name}_fits then {_quick_value(field)} else {_careful_value(field, found, text)} "
+            f"case when {field.name}_fits then {_quick_value(field, given)} else {_careful_value(field, found, text)} "
             f"end as {field.name}"
         )
         misfits.append(f"case when not {field.name}_fits and {field.name} is null then '{field.name}' end")
@@ -116,15 +118,14 @@ def typed_records(data_set: InputDataSet, *, only_carefully: bool = False) -> st
     return f"""
 with parsed as (
     select row, json, arrived,
-        json_transform(json, '{{{types}}}') as quick,
-        json_type(json, [{paths}]) as found,
-        coalesce(json_type(json) = 'OBJECT', false) as is_object,
+        json_transform(json, '{{{as_json}}}') as given,
+        coalesce(starts_with(cast(json as varchar), '{{'), false) as is_object,
         len(json_keys(json)) as fields
     from {STAGED_RECORDS}
 ),
 fitted as (
-    select row, json, arrived, quick, found, is_object,
-        is_object and fields > list_count(found) as has_unknown_fields,
+    select *, fields > {" + ".join(f"cast(given.{field.name} is not null as integer)" for field in fields)}
+            as has_nulls_or_unknown_fields,
         {", ".join(fits)}
     from parsed
 ),
@@ -132,11 +133,15 @@ sorted as (
     select *, is_object and {" and ".join(f"{field.name}_fits" for field in fields)} as do_all_fit from fitted
 ),
 texted as (
-    select *, case when is_object and not do_all_fit then json_extract_string(json, [{paths}]) end as texts from sorted
+    select *, case when is_object and not do_all_fit then json_extract_string(json, [{paths}]) end as texts,
+        case when is_object and (not do_all_fit or has_nulls_or_unknown_fields) then json_type(json, [{paths}]) end
+            as found
+    from sorted
 ),
 valued as (
     select row, json, arrived, found, is_object, do_all_fit, {do_fit}, {", ".join(values)},
-        case when has_unknown_fields then nullif(json_merge_patch(json, '{{{no_fields}}}'), '{{}}') end as extra_fields
+        case when fields > list_count(found) then nullif(json_merge_patch(json, '{{{no_fields}}}'), '{{}}') end
+            as extra_fields
     from texted
 ),
 explained as (
@@ -156,34 +161,55 @@ select row, {names}, extra_fields,
 from explained"""
 
 
-def _transform_type(field_type: FieldType) -> str:
-    return "TIMESTAMPTZ" if field_type == "time" else DUCKDB_INPUT_TYPES[field_type]  # a TIMESTAMP ignores the offset
-
-
-def _quick_value(field: InputField) -> str:
-    return f"quick.{field.name} at time zone 'UTC'" if field.type == "time" else f"quick.{field.name}"
-
-
-def _fits(field: InputField, found: str) -> str:
-    """Return the condition under which ``json_transform`` gives exactly the value that arrived."""
-    value = f"quick.{field.name}"
+def _quick_value(field: InputField, given: str) -> str:
+    """Return the typed value of a field's JSON text, right where it fits."""
     match field.type:
         case "id":
-            return f"{found} = 'VARCHAR' and {_has_only_sound_characters(value)}"
+            return _unquoted(given)
         case "text":
-            return f"{found} = 'VARCHAR'"
-        case "number":
-            return f"{found} in {_NUMBERS} and isfinite({value})"
-        case "count":
-            return f"{found} in {_INTEGERS} and {value} is not null"
+            return f"case when {_has_escapes(given)} then {given} ->> '$' else {_unquoted(given)} end"
         case "flag":
-            return f"{found} = 'BOOLEAN'"
+            return f"cast({given} as varchar) = 'true'"
         case "time":
-            return f"{found} = 'VARCHAR' and {_is_in_calendar(value, 'timestamptz')}"
+            return f"{_quick_moment(given)} at time zone 'UTC'"
         case "json":
-            return f"{found} = '{JSON_CONTAINERS[field.name]}'"
+            return given
+        case "number" | "count" | "date" | "ids":
+            return f"try_cast(cast({given} as varchar) as {DUCKDB_INPUT_TYPES[field.type]})"
+
+
+def _fits(field: InputField, given: str) -> str:
+    """Return the condition under which the quick value is exactly the one that arrived."""
+    text = f"cast({given} as varchar)"
+    match field.type:
+        case "id":
+            return f"starts_with({text}, '\"') and not {_has_escapes(given)} and {_has_only_sound_characters(text)}"
+        case "text":
+            return f"starts_with({text}, '\"')"
+        case "number":
+            return f"isfinite(try_cast({text} as double))"  # a text keeps its quotes here, and so is no number
+        case "count":
+            return f"cast(try_cast({text} as bigint) as varchar) = {text}"
+        case "flag":
+            return f"{text} in ('true', 'false')"
+        case "time":
+            return f"starts_with({text}, '\"') and {_is_in_calendar(_quick_moment(given), 'timestamptz')}"
+        case "json":
+            return f"starts_with({text}, '{_OPENINGS[JSON_CONTAINERS[field.name]]}')"
         case "date" | "ids":
             return "false"  # rare and small: the careful way decides
+
+
+def _unquoted(given: str) -> str:
+    return f"substring(cast({given} as varchar), 2, length(cast({given} as varchar)) - 2)"
+
+
+def _has_escapes(given: str) -> str:
+    return f"contains(cast({given} as varchar), chr(92))"
+
+
+def _quick_moment(given: str) -> str:
+    return f"try_cast({_unquoted(given)} as timestamptz)"  # a cast to TIMESTAMP ignores the offset
 
 
 def _careful_value(field: InputField, found: str, text: str) -> str:
