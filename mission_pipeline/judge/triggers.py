@@ -131,7 +131,7 @@ def triggers_of(
         "ESCALATION_BURDEN_RISING": _escalation_burden_rising(scores, policy),
         "RISK_CLUSTER_FORMING": _risk_cluster_forming(scores, policy),
         "STABILITY_DROPPING": _stability_dropping(windows, scores, policy),
-        "REPEATED_BOTTLENECK": _repeated_bottleneck(bottlenecks, policy),
+        "REPEATED_BOTTLENECK": _repeated_bottleneck(windows, bottlenecks, policy),
         "SECONDARY_KPI_MISSED": _secondary_kpi_missed(windows, missed),
         "OUTCOMES_DROPPING": _outcomes_dropping(windows, scores, policy),
     }
@@ -227,11 +227,11 @@ def _stability_dropping(windows: Windows, scores: Scores, policy: Policy) -> Fir
     return _by_level(fires, scores.window_runs, observed, threshold)
 
 
-def _repeated_bottleneck(bottlenecks: Bottlenecks, policy: Policy) -> Firing:
+def _repeated_bottleneck(windows: Windows, bottlenecks: Bottlenecks, policy: Policy) -> Firing:
+    """Cancelled and open runs have friction too, but a mission without a finished run decides nothing."""
     hits = bottlenecks.hits
-    return _by_level(
-        bottlenecks.statuses >= RECURRING, hits, hits.astype(np.float64), float(policy.friction.recurring_hits)
-    )
+    fires = (windows.finished > 0) & (bottlenecks.statuses >= RECURRING)
+    return _by_level(fires, hits, hits.astype(np.float64), float(policy.friction.recurring_hits))
 
 
 def _secondary_kpi_missed(windows: Windows, missed: MissedLimits) -> Firing:

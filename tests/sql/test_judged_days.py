@@ -94,6 +94,17 @@ def test_a_mission_with_one_quiet_run(judge):
     assert verdict.confidence.reasons[0].sentence == "Mission A (A) has only 1 finished run"
 
 
+@pytest.mark.parametrize(("status", "fires"), [("cancelled", False), ("failed", True)])
+def test_a_bottleneck_of_cancelled_runs_alone_decides_nothing(judge, status, fires):
+    portfolio = judge(
+        runs_of("A", [None, None], status=status), D2,
+        friction=[{"mission_id": "A", "task_id": "T1", "friction_date": day(D2), "runs_measured": 2,
+                   "friction_minutes": 9.0, "recent_hits": 2, "bottleneck_status": "recurring"}],
+    )  # fmt: skip
+    assert ("REPEATED_BOTTLENECK" in portfolio.triggers()) is fires
+    assert portfolio.card()["top_bottleneck_task_id"] == "T1"
+
+
 def test_a_mission_without_a_run_is_there_every_day_and_decides_nothing(judge):
     portfolio = judge(runs_of("A", [5, 5]), D2, missions=["A", "B"])
     for as_of in (D1, D2):
