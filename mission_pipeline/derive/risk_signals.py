@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from heapq import heappush, heappushpop
-
 import polars as pl
 
 from mission_pipeline.contracts.derived import RISK_RULES, RiskSignals
@@ -50,27 +48,13 @@ def earlier_runs(runs: pl.DataFrame) -> pl.DataFrame:
     Returns:
         ``run_id, runs, median_minutes``; the median is NULL where no earlier duration is known.
     """
-    counts: list[int] = []
-    medians: list[float | None] = []
-    mission: str | None = None
-    lower: list[float] = []  # heap of the lower half, negated; never smaller than the upper
-    upper: list[float] = []  # heap of the upper half
-    for mission_id, minutes in runs.select("mission_id", "total_duration_minutes").iter_rows():
-        if mission_id != mission:
-            mission, lower, upper = mission_id, [], []
-        is_odd = len(lower) > len(upper)
-        counts.append(len(lower) + len(upper))
-        medians.append((-lower[0] if is_odd else (upper[0] - lower[0]) / 2) if lower else None)
-        if minutes is None:
-            continue
-        if is_odd:
-            heappush(upper, -heappushpop(lower, -minutes))
-        else:
-            heappush(lower, -heappushpop(upper, minutes))
+    minutes = pl.col("total_duration_minutes")
+    # Where a duration is not known, the median after that run is the one before it.
+    median = minutes.rolling_median(window_size=max(runs.height, 1), min_samples=1).forward_fill()
     return runs.select(
         "run_id",
-        pl.Series("runs", counts, dtype=pl.Int64),
-        pl.Series("median_minutes", medians, dtype=pl.Float64),
+        runs=minutes.cum_count().shift(1, fill_value=0).over("mission_id").cast(pl.Int64),
+        median_minutes=median.shift(1).over("mission_id"),
     )
 
 

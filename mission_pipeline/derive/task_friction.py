@@ -117,22 +117,27 @@ def _runs(executions: pl.DataFrame) -> _Runs:
     place = executions["task_number"].to_numpy() * _PLACES + executions["run_seq"].to_numpy()
     order = np.lexsort((executions["attempt"].to_numpy(), place))
     place = place[order]
-    starts = np.flatnonzero(np.diff(place, prepend=-1))
+    is_first = np.diff(place, prepend=-1) != 0
+    starts, later = np.flatnonzero(is_first), np.flatnonzero(~is_first)
+    first_attempts, later_attempts = order[starts], order[later]
+    run_of_later = np.searchsorted(starts, later) - 1
 
-    def column(name: str) -> npt.NDArray[Any]:
-        values: npt.NDArray[Any] = executions[name].to_numpy()[order]
-        return values
+    def together(combine: np.ufunc, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        # Few runs attempt a task again, so it is quicker to bring in their attempts than to go through every run.
+        result = values[first_attempts]
+        combine.at(result, run_of_later, values[later_attempts])
+        return result
 
-    work, delay = column("work_minutes"), column("human_delay_minutes")
+    work, delay = executions["work_minutes"].to_numpy(), executions["human_delay_minutes"].to_numpy()
     return _Runs(
         tasks=place[starts] // _PLACES,
-        days=np.maximum.reduceat(_day_numbers(executions["friction_date"])[order], starts),
-        friction_minutes=np.add.reduceat(column("friction_minutes"), starts),
-        is_hit=np.logical_or.reduceat(column("is_hit"), starts),
-        timed_executions=np.add.reduceat((~np.isnan(work)).astype(np.int64), starts),
-        work_minutes=np.add.reduceat(np.nan_to_num(work), starts),
-        waiting_executions=np.add.reduceat((~np.isnan(delay)).astype(np.int64), starts),
-        human_delay_minutes=np.add.reduceat(np.nan_to_num(delay), starts),
+        days=together(np.maximum, _day_numbers(executions["friction_date"])),
+        friction_minutes=together(np.add, executions["friction_minutes"].to_numpy()),
+        is_hit=together(np.logical_or, executions["is_hit"].to_numpy()),
+        timed_executions=together(np.add, (~np.isnan(work)).astype(np.int64)),
+        work_minutes=together(np.add, np.nan_to_num(work)),
+        waiting_executions=together(np.add, (~np.isnan(delay)).astype(np.int64)),
+        human_delay_minutes=together(np.add, np.nan_to_num(delay)),
     )
 
 
@@ -157,7 +162,11 @@ class _States:
         ordered = values[self.by_day]
         if values.dtype.kind == "f":
             task = np.repeat(self.tasks, np.diff(self.ends, prepend=-1))
-            running = pl.DataFrame({"task": task, "value": ordered}).select(pl.col("value").cum_sum().over("task"))
+            running = (
+                pl.DataFrame({"task": task, "value": ordered})
+                .set_sorted("task")
+                .select(pl.col("value").cum_sum().over("task"))
+            )
             totals: Floats = running["value"].to_numpy()[self.ends]
             return totals
         sums = np.concatenate([[0], np.cumsum(ordered)])
@@ -249,11 +258,17 @@ def _runs_that_weigh(decay: float) -> int:
 def _decayed_means(tasks: Integers, values: Floats, decay: Floats) -> Floats:
     """Return the decayed mean of each run and those before it of its task."""
     value = pl.col("value")
-    mean = value.cum_sum().over("task") / value.cum_count().over("task")  # where nothing decays
-    for share in np.unique(decay[decay < 1]):
-        decayed = value.ewm_mean(alpha=1 - share, adjust=True).over("task")
-        mean = pl.when(pl.col("decay") == share).then(decayed).otherwise(mean)
-    means: Floats = pl.DataFrame({"task": tasks, "value": values, "decay": decay}).select(mean).to_series().to_numpy()
+    mean = pl.lit(None, dtype=pl.Float64)
+    for share in np.unique(decay):
+        decayed = value.cum_sum() / value.cum_count() if share == 1 else value.ewm_mean(alpha=1 - share, adjust=True)
+        mean = pl.when(pl.col("decay") == share).then(decayed.over("task")).otherwise(mean)
+    means: Floats = (
+        pl.DataFrame({"task": tasks, "value": values, "decay": decay})
+        .set_sorted("task")
+        .select(mean)
+        .to_series()
+        .to_numpy()
+    )
     return means
 
 

@@ -12,7 +12,7 @@ executions as (
     select
         ---------- keys
         task_executions.agent_id,
-        cast(coalesce(task_executions.finished_at, mission_run_facts.run_date) as date) as stat_date,
+        coalesce(cast(task_executions.finished_at as date), mission_run_facts.run_date) as stat_date,
 
         ---------- measures
         cast(task_executions.actual_duration_minutes as decimal(18, 9)) as actual_minutes,

@@ -21,7 +21,6 @@ executions as (
     select
         ---------- keys
         task_executions.run_id,
-        task_executions.task_id,
         task_executions.attempt,
 
         ---------- measures
@@ -38,8 +37,7 @@ executions as (
             when not task_executions.human_approval_required then 0
             when task_executions.human_approval_required or task_executions.human_delay_minutes = 0
                 then cast(task_executions.human_delay_minutes as decimal(18, 9))
-        end as approval_delay_minutes,
-        task_executions.attempt > 1 or task_executions.outcome = 'rejected' as is_rework
+        end as approval_delay_minutes
 
     from staging.task_executions
     inner join tasks on task_executions.task_id = tasks.task_id
@@ -82,9 +80,18 @@ logged_runs as (
                 then
                     sum(case when work_minutes > estimated_minutes then work_minutes - estimated_minutes else 0 end)
         end as overrun_minutes,
-        count(*) filter (where attempt = 1) as first_attempts,
-        count(distinct task_id) filter (where is_rework) as reworked_tasks
+        count(*) filter (where attempt = 1) as first_attempts
     from executions
+    group by run_id
+),
+
+-- Apart from the sums, for the same reason: few executions are rework.
+reworks as (
+    select
+        run_id,
+        count(distinct task_id) as reworked_tasks
+    from staging.task_executions
+    where attempt > 1 or outcome = 'rejected'
     group by run_id
 ),
 
@@ -115,7 +122,7 @@ runs as (
         logged_runs.approval_delay_minutes,
         logged_runs.overrun_minutes,
         coalesce(logged_runs.first_attempts, 0) + coalesce(later_tasks.tasks, 0) as tasks_executed,
-        coalesce(logged_runs.reworked_tasks, 0) as reworked_tasks,
+        coalesce(reworks.reworked_tasks, 0) as reworked_tasks,
         mission_runs.human_interventions,
         mission_runs.escalations,
         mission_runs.risk_flagged,
@@ -144,6 +151,7 @@ runs as (
     inner join sequences on mission_runs.run_id = sequences.run_id
     left join logged_runs on mission_runs.run_id = logged_runs.run_id
     left join later_tasks on mission_runs.run_id = later_tasks.run_id
+    left join reworks on mission_runs.run_id = reworks.run_id
 )
 
 select

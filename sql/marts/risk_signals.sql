@@ -363,13 +363,29 @@ signals as (
     from long_runs
     inner join mission_limits on long_runs.mission_id = mission_limits.mission_id
     where long_runs.total_duration_minutes > long_runs.limit_minutes
+),
+
+named as (
+    select
+        *,
+        coalesce(task_id, kpi_name) as concern
+    from signals
 )
 
 select
-    ---------- keys; a colon within an id is escaped, so that no two signals share one
+    ---------- keys; a colon within an id is escaped, so that no two signals share one. Few ids have any, and to look for
+    -- it costs less than to replace it.
     rule
-    || ':' || replace(replace(run_id, '%', '%25'), ':', '%3A')
-    || coalesce(':' || replace(replace(coalesce(task_id, kpi_name), '%', '%25'), ':', '%3A'), '') as signal_id,
+    || ':' || case
+        when contains(run_id, ':') or contains(run_id, '%') then replace(replace(run_id, '%', '%25'), ':', '%3A')
+        else run_id
+    end
+    || case
+        when concern is null then ''
+        when contains(concern, ':') or contains(concern, '%')
+            then ':' || replace(replace(concern, '%', '%25'), ':', '%3A')
+        else ':' || concern
+    end as signal_id,
     run_id,
     mission_id,
     task_id,
@@ -381,4 +397,4 @@ select
     cast(observed_value as double) as observed_value,
     cast(threshold as double) as threshold,
     rule
-from signals
+from named

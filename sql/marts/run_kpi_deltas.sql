@@ -6,69 +6,77 @@
 --         without a log has no row of `steps`, for its steps are unknown, not none
 with
 
-observations as (
-    select
-        run_kpis.run_id,
-        run_kpis.mission_id,
-        run_kpis.kpi_name,
-        run_kpis.kpi_value
-    from staging.run_kpis
-    inner join staging.mission_kpis
-        on run_kpis.mission_id = mission_kpis.mission_id and run_kpis.kpi_name = mission_kpis.kpi_name
-    -- The steps under a ceiling are counted below: a run's own count of them is somebody's summary.
-    where run_kpis.is_specified and not (run_kpis.kpi_name = 'steps' and mission_kpis.kpi_kind = 'ceiling')
-
-    union all
-
-    select
-        mission_run_facts.run_id,
-        mission_run_facts.mission_id,
-        mission_kpis.kpi_name,
-        mission_run_facts.tasks_executed as kpi_value
-    from marts.mission_run_facts
-    inner join staging.mission_kpis on mission_run_facts.mission_id = mission_kpis.mission_id
-    where
-        mission_kpis.kpi_name = 'steps'
-        and mission_kpis.kpi_kind = 'ceiling'
-        and mission_run_facts.status = 'completed'
-        and mission_run_facts.tasks_executed > 0
-),
-
-ordered as (
+-- Numbered, so that neither the windows nor the joins compare the names of missions and KPIs run by run.
+kpis as (
     select
         ---------- keys
-        observations.run_id,
-        observations.mission_id,
-        mission_run_facts.run_seq,
-        mission_run_facts.run_date,
-        observations.kpi_name,
+        row_number() over (order by mission_kpis.mission_id, mission_kpis.kpi_name) as kpi_number,
+        mission_kpis.mission_id,
+        mission_kpis.kpi_name,
 
-        ---------- values
-        observations.kpi_value,
-        first_value(observations.kpi_value) over by_run as first_value,
-        lag(observations.kpi_value) over by_run as previous_value
-
-    from observations
-    inner join marts.mission_run_facts on observations.run_id = mission_run_facts.run_id
-    window
-        by_run as (
-            partition by observations.mission_id, observations.kpi_name order by mission_run_facts.run_seq
-        )
-),
-
-held_to as (
-    select
-        ordered.*,
+        ---------- what a value is held to
+        mission_kpis.kpi_name = 'steps' and mission_kpis.kpi_kind = 'ceiling' as is_counted,
         mission_kpis.direction,
         mission_kpis.is_primary,
         mission_kpis.baseline_value,
         mission_kpis.target_value,
         case mission_kpis.direction when 'lower_is_better' then -1 when 'higher_is_better' then 1 end as better_sign,
         mission_limits.kpi_near_target_gap_pct as near_target_gap_pct
+    from staging.mission_kpis
+    inner join mission_limits on mission_kpis.mission_id = mission_limits.mission_id
+),
+
+observations as (
+    select
+        mission_run_facts.run_id,
+        mission_run_facts.run_seq,
+        mission_run_facts.run_date,
+        kpis.kpi_number,
+        run_kpis.kpi_value
+    from staging.run_kpis
+    inner join kpis on run_kpis.mission_id = kpis.mission_id and run_kpis.kpi_name = kpis.kpi_name
+    inner join marts.mission_run_facts on run_kpis.run_id = mission_run_facts.run_id
+    -- The steps under a ceiling are counted below: a run's own count of them is somebody's summary.
+    where run_kpis.is_specified and not kpis.is_counted
+
+    union all
+
+    select
+        mission_run_facts.run_id,
+        mission_run_facts.run_seq,
+        mission_run_facts.run_date,
+        kpis.kpi_number,
+        mission_run_facts.tasks_executed as kpi_value
+    from marts.mission_run_facts
+    inner join kpis on mission_run_facts.mission_id = kpis.mission_id
+    where
+        kpis.is_counted
+        and mission_run_facts.status = 'completed'
+        and mission_run_facts.tasks_executed > 0
+),
+
+ordered as (
+    select
+        *,
+        first_value(kpi_value) over by_run as first_value,
+        lag(kpi_value) over by_run as previous_value
+    from observations
+    window by_run as (partition by kpi_number order by run_seq)
+),
+
+held_to as (
+    select
+        ordered.*,
+        kpis.mission_id,
+        kpis.kpi_name,
+        kpis.direction,
+        kpis.is_primary,
+        kpis.baseline_value,
+        kpis.target_value,
+        kpis.better_sign,
+        kpis.near_target_gap_pct
     from ordered
-    inner join staging.mission_kpis
-        on ordered.mission_id = mission_kpis.mission_id and ordered.kpi_name = mission_kpis.kpi_name
-    inner join mission_limits on ordered.mission_id = mission_limits.mission_id
+    inner join kpis on ordered.kpi_number = kpis.kpi_number
 ),
 
 measured as (

@@ -14,13 +14,11 @@ executions as (
         task_executions.attempt,
 
         ---------- when it became known: with the run's end, or by itself while the run is open
-        cast(
-            case
-                when mission_run_facts.status in ('running', 'blocked')
-                    then coalesce(task_executions.finished_at, mission_run_facts.run_date)
-                else mission_run_facts.run_date
-            end as date
-        ) as friction_date,
+        case
+            when mission_run_facts.status in ('running', 'blocked')
+                then coalesce(cast(task_executions.finished_at as date), mission_run_facts.run_date)
+            else mission_run_facts.run_date
+        end as friction_date,
 
         ---------- measures
         cast(numbered_tasks.estimated_duration_minutes as decimal(18, 9)) as estimated_minutes,
