@@ -214,7 +214,6 @@ missed_kpis as (
         run_kpi_deltas.kpi_value,
         run_kpi_deltas.target_value,
         mission_kpis.kpi_kind,
-        run_kpi_deltas.is_primary,
         -- Against one target, a larger gap than before is a worse value than before.
         case run_kpi_deltas.direction
             when 'lower_is_better' then run_kpi_deltas.kpi_value > run_kpi_deltas.previous_value
@@ -345,7 +344,6 @@ signals as (
     inner join mission_limits on missed_kpis.mission_id = mission_limits.mission_id
     where
         missed_kpis.kpi_kind = 'target'
-        and missed_kpis.is_primary
         and coalesce(missed_kpis.is_worse, true)
 
     union all

@@ -164,7 +164,7 @@ def test_a_dependency_that_failed_in_another_run_is_no_signal(build, policy):
 )
 def test_limit_breached(build, policy, spec, value, expected):
     found = signals(
-        build, policy, "kpi_name, severity, observed_value, threshold", mission_kpis=[spec],
+        build, policy, "kpi_name, severity, observed_value, threshold", "limit_breached", mission_kpis=[spec],
         run_kpis=[observed("r", "csat", value)],
     )  # fmt: skip
     assert found == expected
@@ -189,7 +189,7 @@ def test_more_steps_than_the_ceiling_are_a_breach(build, policy):
         (kpi("days", 10, 5), [4, 4.5], []),  # worse, but not missed
         (kpi("days", 10, 5), [None, 8, None, 9], ["r1", "r3"]),  # the run before is the last that observed it
         (kpi("rate", 50, 80), [60, 70, 65], ["r0", "r2"]),
-        (kpi("days", 10, 5, is_primary=False), [9], []),
+        (kpi("days", 10, 5, is_primary=False), [9], ["r0"]),  # a target is one, whether it is the main KPI's or not
         (kpi("ideas", None, 5), [9, 1], []),
     ],
 )
