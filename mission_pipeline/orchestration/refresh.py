@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +61,7 @@ def run_refresh(
 
     """
     load_policy(settings.policy_file)
-    known_days = run_days(settings.raw_data, settings.now)
+    known_days = _days_with_data(settings)
     today = settings.now.date()
     if as_of is None and known_days is None:
         raise NothingToJudge(
@@ -82,9 +84,17 @@ def run_backfill(settings: Settings, *, first: date, last: date, on_progress: Ca
     load_policy(settings.policy_file)
     if last < first:
         raise NothingToJudge(f"The last day, {last}, is before the first, {first}. Swap --from and --to.")
-    _refuse_days_that_cannot_be_judged(settings, first, last, run_days(settings.raw_data, settings.now))
+    _refuse_days_that_cannot_be_judged(settings, first, last, _days_with_data(settings))
     days = [first + timedelta(days=count) for count in range((last - first).days + 1)]
     return _run(settings, days, rebuild=False, on_progress=on_progress)
+
+
+def _days_with_data(settings: Settings) -> tuple[date, date] | None:
+    """Peek into the run files while Dagster loads: DuckDB reads outside the interpreter's lock."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        days = reader.submit(run_days, settings.raw_data, settings.now)
+        import_module("mission_pipeline.orchestration.definitions")
+        return days.result()
 
 
 def _refuse_days_that_cannot_be_judged(
