@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mission_pipeline.brief.store import BRIEFS_FOLDER
-from mission_pipeline.errors import ContractBroken, MissionPipelineError, NothingToJudge
+from mission_pipeline.errors import ContractBroken, MissionPipelineError, NothingToJudge, WarehouseFault
 from mission_pipeline.ingest.newest_day import run_days
 from mission_pipeline.orchestration.home import LOG_FILE
 from mission_pipeline.orchestration.observe import Observer, observed_by
@@ -90,7 +90,17 @@ def run_backfill(settings: Settings, *, first: date, last: date, on_progress: Ca
 
 
 def _days_with_data(settings: Settings) -> tuple[date, date] | None:
-    """Peek into the run files while Dagster loads: DuckDB reads outside the interpreter's lock."""
+    """Peek into the run files while Dagster loads: DuckDB reads outside the interpreter's lock.
+
+    Raises:
+        WarehouseFault: the warehouse lies in the raw data, where a refresh only reads.
+
+    """
+    if settings.warehouse.resolve().is_relative_to(settings.raw_data.resolve()):
+        raise WarehouseFault(
+            f"The warehouse {settings.warehouse} lies in the raw-data folder, where a refresh only reads. "
+            "Name another folder with --warehouse."
+        )
     with ThreadPoolExecutor(max_workers=1) as reader:
         days = reader.submit(run_days, settings.raw_data, settings.now)
         import_module("mission_pipeline.orchestration.definitions")

@@ -113,7 +113,10 @@ def judge(build: Build, refresh: Refresh, days: Sequence[date]) -> StageReport:
 def nothing_by(day: date, first: date | None) -> NothingToJudge:
     """Return the fault that no run had started by a day. ``first``: the day on which the first did, if any did."""
     if first is None:
-        return NothingToJudge(f"There is no run up to {day}, so there is nothing to judge. Add runs to mission_runs.")
+        return NothingToJudge(
+            f"There is no usable run up to {day}, so there is nothing to judge. Add records to mission_runs, or choose "
+            "a later day; `mission check` says what is wrong with those that are there."
+        )
     return NothingToJudge(f"No run had started by {day}; the first started on {first}. Choose that day or later.")
 
 

@@ -317,3 +317,22 @@ def test_the_weekly_view_is_the_last_day_judged_of_each_week(refreshed):
     sunday, friday = date(2026, 2, 1), date(2026, 2, 6)
     assert rows == [(date(2026, 1, 26), sunday, daily[sunday]), (date(2026, 2, 2), friday, daily[friday])]
     assert uncommented == []
+
+
+@pytest.mark.parametrize("inside", [".", "warehouse"])
+def test_a_warehouse_in_the_raw_data_is_refused_before_anything_is_written(tmp_path, inside):
+    raw = tmp_path / "raw"
+    shutil.copytree(REPOSITORY / "raw_data", raw)
+    before = sorted(raw.rglob("*"))
+    with pytest.raises(WarehouseFault, match="lies in the raw-data folder"):
+        refresh(Settings(raw, raw / inside, SHIPPED_POLICY_FILE, NOW))
+    assert sorted(raw.rglob("*")) == before
+
+
+def test_runs_that_are_all_unusable_are_not_called_missing(tmp_path):
+    raw = tmp_path / "raw"
+    shutil.copytree(REPOSITORY / "raw_data", raw)
+    runs = raw / "mission_runs.json"
+    runs.write_text(runs.read_text(encoding="utf-8").replace("RUN_", "RUN\\n"), encoding="utf-8")
+    with pytest.raises(NothingToJudge, match="`mission check` says what is wrong"):
+        refresh(Settings(raw, tmp_path / "warehouse", SHIPPED_POLICY_FILE, NOW))
