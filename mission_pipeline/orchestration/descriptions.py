@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from graphlib import TopologicalSorter
 from typing import Any
@@ -191,8 +191,3 @@ def shown(rows: Iterable[Any]) -> dg.TableMetadataValue | None:
 
 def _plain(value: Any) -> str | int | float | bool | None:
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
-
-
-def keys_of(tables: Sequence[str]) -> list[dg.AssetKey]:
-    """Return the assets' keys of tables."""
-    return [key_of(table) for table in tables]
