@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +109,7 @@ class Build:
         """Return the number of rows of ``schema.table``."""
         return int(self.scalar(f"select count(*) from {table}"))
 
-    def batches(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[pl.DataFrame]:
+    def batches(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Generator[pl.DataFrame]:
         """Yield a query's rows as eager frames of at most ``BATCH_ROWS`` rows."""
         import polars as pl
 
@@ -119,6 +119,16 @@ class Build:
             frame = pl.from_arrow(batch)
             assert isinstance(frame, pl.DataFrame)
             yield frame
+
+    @contextmanager
+    def beside(self) -> Iterator[Build]:
+        """Open the same file a second time, for another thread: it sees what is committed."""
+        connection = self.connection.cursor()
+        try:
+            connection.execute("set TimeZone = 'UTC'")
+            yield Build(connection)
+        finally:
+            connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -175,6 +185,10 @@ class Build:
             return self._replace(contract, read_sql(sql).rstrip().rstrip(";"), parameters, rows_are_checked)
         assert frame is not None
         with self.view_of("incoming_frame", frame):
+            promised = list(contract.polars_schema())
+            if not rows_are_checked and sorted(frame.columns) == sorted(promised):
+                check_rows(contract, frame.select(promised).iter_slices(BATCH_ROWS))  # sooner than read back
+                rows_are_checked = True
             return self._replace(contract, "select * from incoming_frame", None, rows_are_checked)
 
     def _replace(
@@ -220,7 +234,7 @@ class Build:
             policy_sha256: the policy that it worked with, if with any.
 
         """
-        self._ensure_stage_marks()
+        self.ensure_stage_marks()
         if follows is None:
             version = self.scalar("select coalesce(max(version), 0) + 1 from raw.stage_marks")
         else:
@@ -232,13 +246,14 @@ class Build:
 
     def stage_marks(self) -> dict[str, StageMark]:
         """Return the mark of every stage that has been worked through, by its name."""
-        self._ensure_stage_marks()
+        self.ensure_stage_marks()
         rows = self.connection.execute(
             "select stage, version, policy_sha256 from raw.stage_marks where is_done and version is not null"
         ).fetchall()
         return {stage: StageMark(version, policy) for stage, version, policy in rows}
 
-    def _ensure_stage_marks(self) -> None:
+    def ensure_stage_marks(self) -> None:
+        """Create the empty table of the stages' marks unless it is there."""
         self.connection.execute("create schema if not exists raw")
         self.connection.execute(
             "create table if not exists raw.stage_marks "
@@ -252,6 +267,10 @@ class Build:
                 "insert into raw.stage_marks values ($stage, $version, $policy_sha256, $is_done)",
                 {"stage": stage, "version": version, "policy_sha256": policy_sha256, "is_done": is_done},
             )
+
+    def ensure_schema(self, contract: type[TableContract]) -> None:
+        """Create the contract's schema unless it is there."""
+        self.connection.execute(f"create schema if not exists {contract.schema_name()}")
 
     def ensure_table(self, contract: type[TableContract]) -> None:
         """Create an empty table, with its comments, unless it is there."""
@@ -291,13 +310,24 @@ def check_contract(build: Build, contract: type[TableContract], table: str | Non
         ContractBroken: names the table, the column, the rule and up to five values.
 
     """
-    import pandera.errors
-
     place = table or contract.qualified_name()
     check_key(build, contract, place)
+    with closing(build.batches(f"select * from {place}")) as batches:  # no statement runs while one is being read
+        check_rows(contract, batches)
+
+
+def check_rows(contract: type[TableContract], batches: Iterable[pl.DataFrame]) -> None:
+    """Hold eager batches of rows against what their contract promises of each row.
+
+    Raises:
+        ContractBroken: names the table, the column, the rule and up to five values.
+
+    """
+    import pandera.errors
+
     schema = copy.copy(contract.to_schema())  # a copy: its key is checked over all rows, not batch by batch
     schema.unique = None
-    for batch in build.batches(f"select * from {place}"):
+    for batch in batches:
         try:
             schema.validate(batch.cast(dict(_polars_types(contract))), lazy=True)
         except pandera.errors.SchemaErrors as errors:

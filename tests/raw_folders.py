@@ -4,7 +4,7 @@ import gzip
 import json
 from datetime import datetime
 
-from mission_pipeline.ingest import land_raw_files
+from mission_pipeline.ingest.land import land_raw_files
 
 NOW = datetime(2026, 2, 7, 6)
 

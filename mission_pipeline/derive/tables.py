@@ -59,9 +59,17 @@ DERIVED_TABLES: tuple[DerivedTable, ...] = (
         ("staging.missions", "staging.mission_tasks", "staging.mission_runs", "staging.task_executions"),
     ),
     DerivedTable(
-        RunKpiDeltas,
-        write_run_kpi_deltas,
-        ("staging.missions", "staging.mission_kpis", "staging.run_kpis", "marts.mission_run_facts"),
+        AgentRouting,
+        write_agent_routing,
+        (
+            "staging.missions",
+            "staging.mission_tasks",
+            "staging.agents",
+            "staging.agent_capabilities",
+            "staging.mission_runs",
+            "staging.task_executions",
+            "staging.risk_events",
+        ),
     ),
     DerivedTable(
         TaskFriction,
@@ -72,6 +80,24 @@ DERIVED_TABLES: tuple[DerivedTable, ...] = (
             "staging.task_executions",
             "staging.risk_events",
             "marts.mission_run_facts",
+        ),
+    ),
+    DerivedTable(
+        RunKpiDeltas,
+        write_run_kpi_deltas,
+        ("staging.missions", "staging.mission_kpis", "staging.run_kpis", "marts.mission_run_facts"),
+    ),
+    DerivedTable(
+        RiskSignals,
+        write_risk_signals,
+        (
+            "staging.missions",
+            "staging.mission_tasks",
+            "staging.mission_kpis",
+            "staging.task_executions",
+            "staging.risk_events",
+            "marts.mission_run_facts",
+            "marts.run_kpi_deltas",
         ),
     ),
     DerivedTable(
@@ -97,31 +123,5 @@ DERIVED_TABLES: tuple[DerivedTable, ...] = (
             "marts.mission_run_facts",
         ),
     ),
-    DerivedTable(
-        AgentRouting,
-        write_agent_routing,
-        (
-            "staging.missions",
-            "staging.mission_tasks",
-            "staging.agents",
-            "staging.agent_capabilities",
-            "staging.mission_runs",
-            "staging.task_executions",
-            "staging.risk_events",
-        ),
-    ),
-    DerivedTable(
-        RiskSignals,
-        write_risk_signals,
-        (
-            "staging.missions",
-            "staging.mission_tasks",
-            "staging.mission_kpis",
-            "staging.task_executions",
-            "staging.risk_events",
-            "marts.mission_run_facts",
-            "marts.run_kpi_deltas",
-        ),
-    ),
 )
-"""Every derived table, each after those it reads."""
+"""Every derived table, each after those it reads; those that take long come early, for two are made at a time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -33,10 +34,13 @@ class LandingReport:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What one landing has to do, decided before anything is written. ``ledger``: the lines of the last landing."""
+    """What one landing has to do.
+
+    ``ledger``: the lines of the last landing. ``fingerprints``: being taken while the first files are read already.
+    """
 
     found: FoundFiles
-    fingerprints: dict[RawFile, Fingerprint]
+    fingerprints: dict[RawFile, Future[Fingerprint]]
     ledger: dict[tuple[str, str], dict[str, Any]]
     now: datetime
     rebuild: bool
@@ -48,7 +52,7 @@ class _Plan:
     def is_unchanged(self, file: RawFile) -> bool:
         """Tell whether exactly this content was landed before."""
         known = self.known(file)
-        return known is not None and known["sha256"] == self.fingerprints[file].sha256
+        return known is not None and known["sha256"] == self.fingerprints[file].result().sha256
 
     def gone(self, data_set: InputDataSet) -> list[str]:
         """Return the names of files that were landed before and are there no more."""
@@ -70,13 +74,18 @@ def land_raw_files(build: Build, raw_data: Path, *, now: datetime, rebuild: bool
 
     """
     found = find_raw_files(raw_data)
-    plan = _Plan(
-        found=found,
-        fingerprints={file: fingerprint(file) for file in found.files},
-        ledger={} if rebuild else _ledger(build),
-        now=now,
-        rebuild=rebuild,
-    )
+    with ThreadPoolExecutor(max_workers=1) as hashing:
+        plan = _Plan(
+            found=found,
+            fingerprints={file: hashing.submit(fingerprint, file) for file in found.files},
+            ledger={} if rebuild else _ledger(build),
+            now=now,
+            rebuild=rebuild,
+        )
+        return _land_patiently(build, plan)
+
+
+def _land_patiently(build: Build, plan: _Plan) -> LandingReport:
     refused: frozenset[RawFile] = frozenset()
     while True:
         try:
@@ -84,7 +93,7 @@ def land_raw_files(build: Build, raw_data: Path, *, now: datetime, rebuild: bool
                 return _land(build, plan, refused)
         except RefusedByDuckdb as error:
             # An error ends DuckDB's transaction, so the landing starts again, knowing the files that need patience.
-            to_try = [file for file in found.files if not plan.is_unchanged(file) and file not in refused]
+            to_try = [file for file in plan.found.files if not plan.is_unchanged(file) and file not in refused]
             refused |= {error.file} | files_refused_by_duckdb(build, to_try)
 
 
@@ -150,7 +159,7 @@ def _land_file(build: Build, file: RawFile, load_number: int, refused: frozenset
 
 
 def _ledger_line(plan: _Plan, file: RawFile, rows: int) -> dict[str, Any]:
-    found = plan.fingerprints[file]
+    found = plan.fingerprints[file].result()
     return {
         "data_set": file.data_set.name,
         "file": file.name,

@@ -45,7 +45,7 @@ from mission_pipeline.judge.windows import (
 )
 from mission_pipeline.policy import Policy
 
-_STATES_AT_ONCE = 4096
+_STATES_AT_ONCE = 8192
 """Bounds the memory of the pairs behind the slopes, and keeps them in the processor's cache."""
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib import import_module
@@ -17,7 +15,6 @@ from mission_pipeline.errors import ContractBroken, MissionPipelineError, Nothin
 from mission_pipeline.ingest.newest_day import run_days
 from mission_pipeline.orchestration.home import LOG_FILE
 from mission_pipeline.orchestration.observe import Observer, observed_by
-from mission_pipeline.orchestration.stages import nothing_by
 from mission_pipeline.orchestration.ui import serve_ui
 from mission_pipeline.policy import load_policy
 from mission_pipeline.settings import Settings
@@ -90,7 +87,7 @@ def run_backfill(settings: Settings, *, first: date, last: date, on_progress: Ca
 
 
 def _days_with_data(settings: Settings) -> tuple[date, date] | None:
-    """Peek into the run files while Dagster loads: DuckDB reads outside the interpreter's lock.
+    """Peek into the run files while everything else loads: DuckDB reads outside the interpreter's lock.
 
     Raises:
         WarehouseFault: the warehouse lies in the raw data, where a refresh only reads.
@@ -103,7 +100,8 @@ def _days_with_data(settings: Settings) -> tuple[date, date] | None:
         )
     with ThreadPoolExecutor(max_workers=1) as reader:
         days = reader.submit(run_days, settings.raw_data, settings.now)
-        import_module("mission_pipeline.orchestration.definitions")
+        for module in ("definitions", "event_log"):
+            import_module(f"mission_pipeline.orchestration.{module}")
         return days.result()
 
 
@@ -120,6 +118,8 @@ def _refuse_days_that_cannot_be_judged(
     if Warehouse(settings.warehouse).build_file.exists():
         return
     if known_days is None or first < known_days[0]:
+        from mission_pipeline.orchestration.stages import nothing_by
+
         raise nothing_by(first, known_days and known_days[0])
 
 
@@ -127,8 +127,7 @@ def _run(
     settings: Settings, days: Sequence[date], *, rebuild: bool, on_progress: Callable[[str], None]
 ) -> RefreshOutcome:
     observer = Observer(on_progress)
-    with _rare_collections():
-        result = _execute(settings, days, rebuild=rebuild, observer=observer)
+    result = _execute(settings, days, rebuild=rebuild, observer=observer)
     if not result.success:
         if _was_interrupted(result):
             raise KeyboardInterrupt  # Ctrl-C: Dagster ends the run in its history and keeps the signal to itself
@@ -162,20 +161,6 @@ def _execute(settings: Settings, days: Sequence[date], *, rebuild: bool, observe
             tags=tags,
             raise_on_error=False,
         )
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Look for garbage rarely: a refresh loads thousands of classes that stay, and would be searched again and again.
-
-    That takes a tenth of a small refresh; the rows of a large one are not Python's to collect.
-    """
-    thresholds = gc.get_threshold()
-    gc.set_threshold(100_000, *thresholds[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
 
 
 def _fault_of(result: ExecuteInProcessResult, observer: Observer, settings: Settings) -> MissionPipelineError:

@@ -1,4 +1,4 @@
-"""The one resource: the right to refresh, held for a whole run, and the build file, opened for one stage at a time."""
+"""The one resource: the right to refresh, and the open build file, both held for a whole run."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ class RefreshResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     wait_seconds: float = Field(default=TURN_WAIT_SECONDS, description="How long to wait for another refresh to end.")
 
     _refresh: Refresh = PrivateAttr()
+    _build: Build = PrivateAttr()
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -65,13 +66,17 @@ class RefreshResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
-        """Hold the right to refresh from before the first step until after the last, however it ends."""
+        """Hold the right to refresh, and the build file, from before the first step until after the last.
+
+        Opened once, DuckDB keeps what one stage wrote in memory for the next.
+        """
         with ExitStack() as held:
             with _plain_faults():
                 settings = self.settings()
                 self._refresh = Refresh(settings, load_policy(settings.policy_file))
                 held.enter_context(self._refresh.warehouse.exclusive(self.wait_seconds))
                 held.enter_context(_noted_holder(self._refresh.warehouse.build_folder / HOLDER_NOTE, context))
+                self._build = held.enter_context(self._refresh.warehouse.build())
             yield self
 
     @property
@@ -82,18 +87,18 @@ class RefreshResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def work(
         self, stage: str, work: Callable[[Build], StageReport], tables: Sequence[str], days: Sequence[date] = ()
     ) -> StageDone:
-        """Work one stage through on the open build file, and say how it went.
+        """Work one stage through, and say how it went.
 
         Raises:
             MissionPipelineError: as the stage raised it; nothing was published.
 
         """
         started = time.perf_counter()
-        with _told_faults(self._refresh.settings.warehouse), self._refresh.warehouse.build() as build:
-            report = work(build)
-            rows = {table: build.row_count(table) for table in tables}
+        with _told_faults(self._refresh.settings.warehouse):
+            report = work(self._build)
+            rows = {table: self._build.row_count(table) for table in tables}
             findings = {
-                (check.table, check.name): check.look(build, self._refresh.policy, days)
+                (check.table, check.name): check.look(self._build, self._refresh.policy, days)
                 for check in CHECKS
                 if check.table in tables
             }

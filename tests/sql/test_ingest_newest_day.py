@@ -4,7 +4,7 @@ import pytest
 from raw_folders import put
 
 from mission_pipeline.errors import InputFault
-from mission_pipeline.ingest import newest_run_day
+from mission_pipeline.ingest.newest_day import newest_run_day
 
 NOW = datetime(2026, 2, 7, 6)
 
