@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from mission_pipeline.errors import MissionPipelineError
+from mission_pipeline.memory import keep_freed_memory
 from mission_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def main() -> NoReturn:
     # A command loads thousands of classes that stay. Searching them for garbage takes a tenth of a small refresh, and
     # the rows of a large one are not Python's to collect.
     gc.set_threshold(100_000, *gc.get_threshold()[1:])
+    keep_freed_memory()
     try:
         app()
     except MissionPipelineError as error:

@@ -9,6 +9,7 @@ import re
 import shutil
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,10 +116,14 @@ class Build:
 
         chosen = _used(sql, parameters)
         relation = self.connection.sql(sql, params=chosen) if chosen else self.connection.sql(sql)
-        for batch in relation.to_arrow_reader(BATCH_ROWS):
-            frame = pl.from_arrow(batch)
-            assert isinstance(frame, pl.DataFrame)
-            yield frame
+        reader = relation.to_arrow_reader(BATCH_ROWS)
+        with ThreadPoolExecutor(max_workers=1) as ahead:  # DuckDB makes a batch while the one before is worked on
+            following = ahead.submit(next, reader, None)
+            while (batch := following.result()) is not None:
+                following = ahead.submit(next, reader, None)
+                frame = pl.from_arrow(batch)
+                assert isinstance(frame, pl.DataFrame)
+                yield frame
 
     @contextmanager
     def beside(self) -> Iterator[Build]:

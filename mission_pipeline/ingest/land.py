@@ -174,6 +174,8 @@ def _ledger_line(plan: _Plan, file: RawFile, rows: int) -> dict[str, Any]:
 def _retire(build: Build, data_set: InputDataSet, files: list[str], load_number: int) -> None:
     """Take earlier contents of the named files out: reference rows for good, others unless nothing replaces them."""
     parameters = {"files": files, "load_number": load_number}
+    if not build.scalar(statements.has_earlier_rows(data_set), parameters):
+        return
     if data_set.kind == "reference":
         build.execute(statements.delete_earlier_contents(data_set), parameters)
     else:

@@ -304,6 +304,11 @@ def renumber_file(data_set: InputDataSet) -> str:
 _EARLIER_CONTENT = "(not is_current or (load_number < $load_number and list_contains($files, file)))"
 
 
+def has_earlier_rows(data_set: InputDataSet) -> str:
+    """Return a query of whether anything landed before; binds $load_number."""
+    return f"select exists (select 1 from {data_set.raw_table} where load_number < $load_number)"
+
+
 def delete_earlier_contents(data_set: InputDataSet) -> str:
     """Return the statement that forgets earlier contents of $files, and all vanished rows; binds $load_number."""
     return f"delete from {data_set.raw_table} where {_EARLIER_CONTENT}"

@@ -19,7 +19,8 @@ MAY_IMPORT = {
     "orchestration": FOUNDATIONS | STAGES,
     "dictionary": FOUNDATIONS | {"orchestration"},
     "__main__": {"cli"},
-    "cli": FOUNDATIONS | {"brief", "orchestration", "ingest", "validate"},
+    "memory": set(),
+    "cli": FOUNDATIONS | {"memory", "brief", "orchestration", "ingest", "validate"},
 }
 
 
