@@ -15,6 +15,8 @@ JSON_CONTAINERS = {"tasks": "ARRAY", "kpis": "OBJECT"}
 _OPENINGS = {"ARRAY": "[", "OBJECT": "{"}
 WHOLE_RECORD = "(record)"
 """Stands in ``misfits`` when there is no object to take fields from."""
+REPEATED_NAMES = "(names)"
+"""Stands in ``misfits`` when an object gives a name more than once: of the values DuckDB would keep any one."""
 STAGED_RECORDS = "ingest_records"
 """Temporary table of one file's records.
 
@@ -134,28 +136,32 @@ sorted as (
 ),
 texted as (
     select *, case when is_object and not do_all_fit then json_extract_string(json, [{paths}]) end as texts,
+        case when has_nulls_or_unknown_fields then fields > len(list_distinct(json_keys(json))) else false end
+            as has_repeats,
         case when is_object and (not do_all_fit or has_nulls_or_unknown_fields) then json_type(json, [{paths}]) end
             as found
     from sorted
 ),
 valued as (
-    select row, json, arrived, found, is_object, do_all_fit, {do_fit}, {", ".join(values)},
+    select row, json, arrived, found, is_object, do_all_fit, has_repeats, {do_fit}, {", ".join(values)},
         case when fields > list_count(found) then nullif(json_merge_patch(json, '{{{no_fields}}}'), '{{}}') end
             as extra_fields
     from texted
 ),
 explained as (
     select *,
-        case when do_all_fit then cast([] as varchar[])
+        case when do_all_fit and not has_repeats then cast([] as varchar[])
             when not is_object then ['{WHOLE_RECORD}']
-            else list_filter([{", ".join(misfits)}], lambda field: field is not null) end as misfits,
+            else list_filter([{", ".join(misfits)}, case when has_repeats then '{REPEATED_NAMES}' end],
+                lambda field: field is not null) end as misfits,
         case when do_all_fit or not is_object then cast([] as varchar[])
             else list_filter([{", ".join(conversions)}], lambda field: field is not null) end as conversions
     from valued
 )
 select row, {names}, extra_fields,
     case when arrived is not null then arrived
-        when extra_fields is not null or (not do_all_fit and (len(misfits) > 0 or len(conversions) > 0))
+        when extra_fields is not null or has_repeats
+            or (not do_all_fit and (len(misfits) > 0 or len(conversions) > 0))
             then cast(json as varchar) end as record,
     misfits, conversions
 from explained"""

@@ -21,6 +21,8 @@ from mission_pipeline.warehouse import Build
 MAX_RECORD_BYTES = 256 * 1024 * 1024
 _BATCH_RECORDS = 20_000
 _BATCH_CHARACTERS = 64 * 1024 * 1024
+_KINDS = {"{": "an object", '"': "a text", "n": "null", "t": "true", "f": "false"}
+"""What a JSON value is, by its first character."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -171,7 +173,7 @@ def _skip(text: str, place: int) -> int:
 
 
 def _not_an_array(file: RawFile, text: str, place: int) -> InputFault:
-    what = {"{": "an object", '"': "a text"}.get(text[place], "something else")
+    what = _KINDS.get(text[place], "a number" if text[place] in "-0123456789" else "something else")
     try:
         following = _skip(text, _DECODER.raw_decode(text, place)[1])
     except (json.JSONDecodeError, RecursionError):

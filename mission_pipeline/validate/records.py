@@ -12,7 +12,8 @@ from mission_pipeline.validate import rules, set_aside, statements
 from mission_pipeline.validate.record_contracts import RecordContract, record_contract
 from mission_pipeline.warehouse import Build
 
-_WHOLE_RECORD = "(record)"
+_WHOLE_RECORD, _REPEATED_NAMES = "(record)", "(names)"
+_SHOWN_CHARACTERS = 80
 
 
 def reject_faulty_records(build: Build, data_set: InputDataSet, latest: datetime) -> None:
@@ -50,6 +51,8 @@ def _misfits(build: Build, data_set: InputDataSet) -> pl.DataFrame:
         .then(pl.lit(rules.NOT_AN_OBJECT))
         .when(is_whole_record)
         .then(pl.lit(rules.NOT_JSON))
+        .when(field == _REPEATED_NAMES)
+        .then(pl.lit(rules.NAMED_TWICE))
         .when(is_broken_id)
         .then(pl.lit(rules.BROKEN_ID))
         .otherwise(pl.lit(rules.WRONG_TYPE)),
@@ -57,11 +60,13 @@ def _misfits(build: Build, data_set: InputDataSet) -> pl.DataFrame:
         .then(pl.lit("the record is not a JSON object"))
         .when(is_whole_record)
         .then(pl.lit("the line is not JSON"))
+        .when(field == _REPEATED_NAMES)
+        .then(pl.format("the record gives more than once: {}", arrived))
         .otherwise(
             pl.format(
                 "{} is {}, not {}",
                 field,
-                arrived.fill_null("unreadable"),
+                _shortened(arrived).fill_null("unreadable"),
                 field.replace_strict(expected, default="", return_dtype=pl.String),
             )
         ),
@@ -83,7 +88,8 @@ def _broken_promises(contract: RecordContract, batch: pl.DataFrame) -> pl.DataFr
         schema={"column": pl.String, "check_number": pl.Int32, "rule": pl.String, "ending": pl.String},
         orient="row",
     )
-    value = pl.col("failure_case").str.replace(r"\.0+$", "")
+    value = _shortened(pl.col("failure_case").str.replace(r"\.0+$", ""))
+    value = pl.when(pl.col("rule") == rules.BROKEN_ID).then(pl.format('"{}"', value)).otherwise(value)
     faults: pl.DataFrame = (
         cases.join(meanings, on=["column", "check_number"], how="left", nulls_equal=True)
         .join(batch.select("record_id").with_row_index("index"), on="index", how="left")
@@ -96,6 +102,13 @@ def _broken_promises(contract: RecordContract, batch: pl.DataFrame) -> pl.DataFr
         )
     )
     return faults
+
+
+def _shortened(value: pl.Expr) -> pl.Expr:
+    """Return the beginning of a long value: the record stands beside it, whole."""
+    is_long = value.str.len_chars() > _SHOWN_CHARACTERS
+    beginning = pl.format("{} … ({} characters)", value.str.slice(0, _SHOWN_CHARACTERS), value.str.len_chars())
+    return pl.when(is_long).then(beginning).otherwise(value)
 
 
 def errors_of_the_frame(cases: pl.DataFrame) -> ValueError:

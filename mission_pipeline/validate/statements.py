@@ -24,11 +24,17 @@ def is_sound(table: str) -> str:
 
 
 def misfits(data_set: InputDataSet) -> str:
-    """Return a query of every misfit: record_id, field, the value as it arrived, whether its record is JSON."""
+    """Return a query of every misfit: record_id, field, the value as it arrived, whether its record is JSON.
+
+    Of repeated names, which stand under the field ``(names)``, the names.
+    """
+    names = "json_keys(try_cast(record as json))"
     return f"""
 select record_id, field, try_cast(record as json) is not null as is_json,
-    case when field <> '(record)' then cast(json_extract(try_cast(record as json), '$.' || field) as varchar) end
-        as arrived
+    case field when '(record)' then null
+        when '(names)' then array_to_string(list_sort(list_distinct(list_filter({names},
+            lambda name: len(list_filter({names}, lambda other: other = name)) > 1))), ', ')
+        else cast(json_extract(try_cast(record as json), '$.' || field) as varchar) end as arrived
 from (select rowid as record_id, unnest(misfits) as field, record from {data_set.raw_table} where len(misfits) > 0)"""
 
 
@@ -156,7 +162,8 @@ select entry.key as field, 'unknown_field' as kind, count(*) as rows,
     min(case when json_type(entry.value) <> 'NULL' then cast(entry.value as varchar) end) as example_value
 from (
     select unnest(map_entries(cast(extra_fields as map(varchar, json)))) as entry
-    from {data_set.raw_table} where is_current and extra_fields is not null
+    from {data_set.raw_table}
+    where is_current and extra_fields is not null and not list_contains(misfits, '(names)')
 )
 group by entry.key"""
 

@@ -170,11 +170,23 @@ def test_unknown_fields_are_kept_with_their_values(build, tmp_path):
     assert second == (None, None)
 
 
-def test_of_a_field_given_twice_the_first_counts(build, tmp_path):
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"mission_id":"M1","owner":"a","owner":"b"}',
+        '{"mission_id":"M1","owner":"a","owner":7}',
+        '{"mission_id":"M1","owner":null,"owner":"b"}',
+        '{"mission_id":"M1","owner":"a","owner":"a"}',
+        '{"mission_id":"M1","team":1,"team":2}',
+        '{"mission_id":"M1","mission_id":"M1"}',
+    ],
+)
+@pytest.mark.parametrize("broken_first", ["", '{"mission_id": "\\udc00"}\n'], ids=["by duckdb", "tolerantly"])
+def test_a_name_given_twice_is_a_misfit_and_the_record_is_kept(build, tmp_path, record, broken_first):
     raw_data = smallest_folder(tmp_path / "raw", without=("business_missions",))
-    put(raw_data, "business_missions.json", '[{"mission_id": "M1", "owner": "a", "owner": 7}]')
+    put(raw_data, "business_missions.jsonl", broken_first + record + "\n")
     land(build, raw_data)
-    assert landed(build, "business_missions", "mission_id, owner, extra_fields, misfits") == [("M1", "a", None, [])]
+    assert landed(build, "business_missions", "misfits, record")[-1] == (["(names)"], record)
 
 
 def test_absent_and_null_fields_are_unknown_and_no_fault(build, tmp_path):

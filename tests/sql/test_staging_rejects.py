@@ -62,7 +62,14 @@ BAD_LOGS = [
     (log(attempt=0), "out_of_range", "attempt is 0, below 1."),
     (log(attempt=1.5), "wrong_type", "attempt is 1.5, not a whole number."),
     (log(run_id="R\0"), "broken_id", 'run_id is "R\\u0000", not an id of sound characters.'),
-    (log(run_id=" "), "broken_id", "run_id is  , which is blank or has a broken character."),
+    (log(run_id=" "), "broken_id", 'run_id is " ", which is blank or has a broken character.'),
+    (log(run_id=""), "broken_id", 'run_id is "", which is blank or has a broken character.'),
+    (log(attempt="9" * 400), "wrong_type",
+     'attempt is "' + "9" * 79 + " … (402 characters), not a whole number."),
+    (log(outcome="x" * 80), "unknown_value", f"outcome is {'x' * 80}, not one of completed, approved, rejected, "
+     "failed, escalated, timed_out, cancelled."),
+    (log(outcome="x" * 81), "unknown_value", f"outcome is {'x' * 80} … (81 characters), not one of completed, "
+     "approved, rejected, failed, escalated, timed_out, cancelled."),
     (log(started_at="2026-02-01T10:05:00Z", finished_at="2026-02-01T10:04:59Z"), "end_before_start",
      "finished_at is 2026-02-01 10:04:59, before the start."),
     (log(finished_at="yesterday"), "wrong_type",
@@ -80,6 +87,18 @@ BAD_LOGS = [
 def test_logs_are_refused_with_rule_and_reason():
     found = outcome("task_execution_logs", *[record for record, _, _ in BAD_LOGS], LOG)
     assert found == [(row, rule, reason) for row, (_, rule, reason) in enumerate(BAD_LOGS, start=1)]
+
+
+def test_a_record_that_gives_a_name_twice_is_refused(build, tmp_path):
+    write(tmp_path, mission_runs=[])
+    twice = '{"run_id": "R1", "status": "failed", "note": 1, ' + json.dumps(RUN)[1:-1] + ', "note": 2}'
+    put(tmp_path, "mission_runs.jsonl", twice + "\n" + json.dumps(run(run_id="R2")) + "\n")
+    (tmp_path / "mission_runs.json").unlink()
+    validate(build, tmp_path)
+    assert rows(build, "select row, rule, reason from quality.rejected_rows where data_set = 'mission_runs'") == [
+        (1, "named_twice", "the record gives more than once: note, run_id, status.")
+    ]
+    assert rows(build, "select run_id from staging.mission_runs") == ["R2"]
 
 
 BAD_RUNS = [
