@@ -1,4 +1,4 @@
-"""The benchmark's telemetry is what it says: the same for the same seed, valid unless told otherwise."""
+"""The benchmarks' data is what they say, and their promises can be broken as well as kept."""
 
 import hashlib
 import importlib.util
@@ -25,6 +25,7 @@ def module_of(name):
 
 
 generator = module_of("generate_telemetry")
+claims = module_of("false_claims")
 
 
 def hashes(folder):
@@ -73,3 +74,22 @@ def test_spoiled_records_are_rejected_and_corrections_replace(build, policy, tmp
     assert counts["task_execution_logs"][0] > 0
     assert counts["mission_runs"][0] > 0
     assert counts["mission_runs"][1] > 0
+
+
+def test_portfolios_without_a_change_yield_few_claims(policy):
+    found = claims.false_claims(300, seed=1, policy=policy)
+    assert found.portfolios == 300
+    assert found.trends > 3 * 300  # otherwise nothing was tested, and nothing could be claimed
+    assert found.is_as_promised
+    assert found.suggestive > 5 * found.tested  # so a signal is no claim: without Holm's correction most briefs had one
+
+
+def test_a_change_in_every_portfolio_is_seen_and_breaks_the_promise(policy):
+    """The counterproof: what finds no claims in noise finds them where there is something to find."""
+    found = claims.false_claims(100, seed=1, policy=policy, drift=0.3)
+    assert found.by_series["kpi"] > 50
+    assert not found.is_as_promised
+
+
+def test_the_same_seed_gives_the_same_claims(policy):
+    assert claims.false_claims(40, seed=3, policy=policy) == claims.false_claims(40, seed=3, policy=policy)
