@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from mission_pipeline.derive.work_minutes import define_work_minutes
 from mission_pipeline.policy import Policy
 from mission_pipeline.warehouse import Build
 
@@ -29,7 +30,8 @@ def limits_by_mission(mission_ids: list[str], policy: Policy) -> pl.DataFrame:
 
 @contextmanager
 def limits_of(build: Build, policy: Policy) -> Iterator[pl.DataFrame]:
-    """Make the limits readable in SQL as ``mission_limits``, for a while."""
+    """Make the limits readable in SQL as ``mission_limits``, for a while, and ``work_minutes``, which takes one."""
+    define_work_minutes(build)
     missions = build.frame("select mission_id from staging.missions order by mission_id")
     limits = limits_by_mission(missions["mission_id"].to_list(), policy)
     with build.view_of("mission_limits", limits):

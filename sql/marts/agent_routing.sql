@@ -3,6 +3,7 @@
 -- Reads:  staging.agent_capabilities, staging.agents, staging.mission_tasks, staging.task_executions, staging.mission_runs
 -- Shares: escalation_shares: executions with a share of their run's escalations (derive/escalation_shares.py)
 -- Limits: mission_limits: the policy as it holds for each mission (derive/limits.py)
+-- Macros: work_minutes: the duration without the wait for a human (derive/work_minutes.py)
 -- Nulls:  an unknown duration or a plan without an estimate says nothing of speed, a run that reports no escalations
 --         nothing of quality: these executions weigh nothing and the prior fills in. An agent whose status is not known
 --         to be `available` comes after those that are.
@@ -17,21 +18,18 @@ records as (
         ---------- measures
         count(*) as executions,
         count(
-            case
-                when not mission_limits.friction_durations_include_wait then task_executions.actual_duration_minutes
-                else task_executions.actual_duration_minutes - task_executions.human_delay_minutes
-            end
+            work_minutes(
+                task_executions.actual_duration_minutes,
+                task_executions.human_delay_minutes,
+                mission_limits.friction_durations_include_wait
+            )
         ) as timed_executions,
         sum(
-            case
-                when not mission_limits.friction_durations_include_wait
-                    then cast(task_executions.actual_duration_minutes as decimal(18, 9))
-                when task_executions.actual_duration_minutes >= task_executions.human_delay_minutes
-                    then
-                        cast(task_executions.actual_duration_minutes as decimal(18, 9))
-                        - cast(task_executions.human_delay_minutes as decimal(18, 9))
-                when task_executions.actual_duration_minutes < task_executions.human_delay_minutes then 0
-            end
+            work_minutes(
+                task_executions.actual_duration_minutes,
+                task_executions.human_delay_minutes,
+                mission_limits.friction_durations_include_wait
+            )
         ) as work_minutes,
         count(mission_runs.escalations) as reported_executions,
         sum(cast(escalation_shares.escalation_share as decimal(38, 18))) as escalation_shares

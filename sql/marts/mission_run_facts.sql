@@ -2,6 +2,7 @@
 -- Grain:  one row per run
 -- Reads:  staging.mission_runs, staging.task_executions, staging.mission_tasks
 -- Limits: mission_limits: the policy as it holds for each mission (derive/limits.py)
+-- Macros: work_minutes: the duration without the wait for a human (derive/work_minutes.py)
 -- Nulls:  a sum is NULL without a log and with any unknown part; greatest() and least() would skip the NULL, so each
 --         is asked first. An execution that says not whether it needed approval adds 0 to the delay if it did not wait,
 --         and is an unknown part if it waited or says not.
@@ -25,14 +26,11 @@ executions as (
 
         ---------- measures
         tasks.estimated_minutes,
-        case
-            when not tasks.has_wait_within then cast(task_executions.actual_duration_minutes as decimal(18, 9))
-            when task_executions.actual_duration_minutes >= task_executions.human_delay_minutes
-                then
-                    cast(task_executions.actual_duration_minutes as decimal(18, 9))
-                    - cast(task_executions.human_delay_minutes as decimal(18, 9))
-            when task_executions.actual_duration_minutes < task_executions.human_delay_minutes then 0
-        end as work_minutes,
+        work_minutes(
+            task_executions.actual_duration_minutes,
+            task_executions.human_delay_minutes,
+            tasks.has_wait_within
+        ) as work_minutes,
         case
             when not task_executions.human_approval_required then 0
             when task_executions.human_approval_required or task_executions.human_delay_minutes = 0

@@ -2,6 +2,7 @@
 -- Grain:  one row per execution; derive/task_friction.py adds them up by run and makes one per task and day of them
 -- Reads:  staging.task_executions, marts.mission_run_facts
 -- Limits: mission_limits: the policy as it holds for each mission (derive/limits.py)
+-- Macros: work_minutes: the duration without the wait for a human (derive/work_minutes.py)
 -- Tasks:  numbered_tasks: staging.mission_tasks by number, in the order of mission and task (derive/task_friction.py)
 -- Nulls:  friction is NULL with any unknown part; what is not known to be a hit is none
 with
@@ -23,15 +24,11 @@ executions as (
         ---------- measures
         cast(numbered_tasks.estimated_duration_minutes as decimal(18, 9)) as estimated_minutes,
         cast(task_executions.human_delay_minutes as decimal(18, 9)) as human_delay_minutes,
-        case
-            when not mission_limits.friction_durations_include_wait
-                then cast(task_executions.actual_duration_minutes as decimal(18, 9))
-            when task_executions.actual_duration_minutes >= task_executions.human_delay_minutes
-                then
-                    cast(task_executions.actual_duration_minutes as decimal(18, 9))
-                    - cast(task_executions.human_delay_minutes as decimal(18, 9))
-            when task_executions.actual_duration_minutes < task_executions.human_delay_minutes then 0
-        end as work_minutes,
+        work_minutes(
+            task_executions.actual_duration_minutes,
+            task_executions.human_delay_minutes,
+            mission_limits.friction_durations_include_wait
+        ) as work_minutes,
 
         ---------- limits; rounded, because 1.05 times an estimate carries crumbs of floating point
         round(mission_limits.friction_overrun_hit_ratio * numbered_tasks.estimated_duration_minutes, 9)

@@ -2,6 +2,7 @@
 -- Grain:  one row per mission and task with at least one execution; derive/task_overrun_rates.py adds the intervals
 -- Reads:  staging.task_executions, staging.mission_tasks, staging.risk_events, marts.task_friction
 -- Limits: mission_limits: the policy as it holds for each mission (derive/limits.py)
+-- Macros: work_minutes: the duration without the wait for a human (derive/work_minutes.py)
 -- Nulls:  means and quantiles are over known durations; the rate is over the executions whose duration and estimate are
 --         both known; a mission whose friction is nowhere known, or nowhere above 0, has no top bottleneck
 with
@@ -15,15 +16,11 @@ executions as (
         ---------- measures
         cast(mission_tasks.estimated_duration_minutes as decimal(18, 9)) as estimated_minutes,
         cast(task_executions.human_delay_minutes as decimal(18, 9)) as human_delay_minutes,
-        case
-            when not mission_limits.friction_durations_include_wait
-                then cast(task_executions.actual_duration_minutes as decimal(18, 9))
-            when task_executions.actual_duration_minutes >= task_executions.human_delay_minutes
-                then
-                    cast(task_executions.actual_duration_minutes as decimal(18, 9))
-                    - cast(task_executions.human_delay_minutes as decimal(18, 9))
-            when task_executions.actual_duration_minutes < task_executions.human_delay_minutes then 0
-        end as work_minutes
+        work_minutes(
+            task_executions.actual_duration_minutes,
+            task_executions.human_delay_minutes,
+            mission_limits.friction_durations_include_wait
+        ) as work_minutes
 
     from staging.task_executions
     inner join staging.mission_tasks on task_executions.task_id = mission_tasks.task_id
