@@ -12,6 +12,9 @@ UV := uv==0.13.9
 # Extra words for the command: make run ARGS="--as-of 2026-02-04"
 ARGS ?=
 
+# Which benchmark: make bench BENCH=false_claims
+BENCH ?= refresh_at_scale
+
 .PHONY: help setup run test check ui bench docs lock
 
 help:  ## List the commands.
@@ -36,8 +39,8 @@ check: $(READY)  ## Lint, types, SQL style, Dagster's definitions, and whether t
 ui: $(READY)  ## Open the Dagster UI on this machine, with the history of every refresh.
 	@$(BIN)/mission ui $(ARGS)
 
-bench: $(READY)  ## Measure a refresh of 200,000 runs against DuckDB merely parsing the same bytes.
-	@$(BIN)/python benchmarks/refresh_at_scale.py $(ARGS)
+bench: $(READY)  ## Measure a refresh of 200,000 runs against DuckDB merely parsing the same bytes; BENCH= names another.
+	@$(BIN)/python benchmarks/$(BENCH).py $(ARGS)
 
 docs: $(READY)  ## Write docs/warehouse.md again from the contracts and docs/queries/.
 	@$(BIN)/python -m mission_pipeline.dictionary

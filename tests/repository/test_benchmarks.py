@@ -26,6 +26,7 @@ def module_of(name):
 
 generator = module_of("generate_telemetry")
 claims = module_of("false_claims")
+judgement = module_of("judge_and_brief")  # imports the generator by name
 
 
 def hashes(folder):
@@ -93,3 +94,18 @@ def test_a_change_in_every_portfolio_is_seen_and_breaks_the_promise(policy):
 
 def test_the_same_seed_gives_the_same_claims(policy):
     assert claims.false_claims(40, seed=3, policy=policy) == claims.false_claims(40, seed=3, policy=policy)
+
+
+def test_the_judgement_and_the_brief_are_timed_part_by_part(tmp_path):
+    turns = judgement.measure(tmp_path, portfolio(days=180), turns=2)
+    assert len(turns) == 2
+    for one in turns:
+        assert list(one.seconds) == [
+            "judge every day",
+            "verdict and confidence",
+            "brief composed and kept",
+            "brief files",
+        ]
+        assert all(seconds > 0 for seconds in one.seconds.values())
+        assert one.total == pytest.approx(sum(one.seconds.values()))
+    assert list((tmp_path / "warehouse" / "briefs").glob("*.json"))
