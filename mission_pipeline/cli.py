@@ -206,8 +206,18 @@ def brief(
     ] = None,
     warehouse: WarehouseOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="Judge its day again with today's data and say what differs, and why."),
+    ] = False,
+    policy: PolicyOption = None,
 ) -> None:
     """Show a stored brief again, as it was published. Changes nothing."""
+    if compare:
+        _deliver(
+            _comparison(_settings(None, warehouse, policy), _day(as_of), as_json or form is BriefFormat.json), output
+        )
+        return
     from mission_pipeline.brief.store import published_brief
     from mission_pipeline.warehouse import Warehouse
 
@@ -223,12 +233,7 @@ def brief(
         text = text_of(kept.brief)
     else:
         text = kept.markdown if chosen is BriefFormat.md else kept.json_text
-    if output is None:
-        sys.stdout.write(text)
-        return
-    from mission_pipeline.brief.files import write_atomically
-
-    write_atomically(output.expanduser(), text)
+    _deliver(text, output)
 
 
 @app.command()
@@ -328,6 +333,28 @@ def _show(console: Console, shown: dict[str, Any], *, only_first_screen: bool = 
     else:
         sys.stdout.write(text_of(shown, width=console.width, only_first_screen=only_first_screen))
         sys.stdout.flush()
+
+
+def _comparison(settings: Settings, as_of: date | None, as_json: bool) -> str:
+    """Return what differs between a stored brief and its day judged again, as text of a file or of a terminal."""
+    from mission_pipeline.brief.compare import comparison_lines
+    from mission_pipeline.brief.render import printable
+    from mission_pipeline.orchestration.comparison import compare_day
+
+    comparison = compare_day(settings, as_of)
+    if as_json:
+        return json.dumps(comparison, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    return "".join(f"{printable_keeping_indent(line, printable)}\n" for line in comparison_lines(comparison))
+
+
+def _deliver(text: str, output: Path | None) -> None:
+    """Write a text to standard output, or to the file that was named."""
+    if output is None:
+        sys.stdout.write(text)
+        return
+    from mission_pipeline.brief.files import write_atomically
+
+    write_atomically(output.expanduser(), text)
 
 
 def _console(*, to_stderr: bool = False) -> Console:

@@ -18,6 +18,8 @@ from mission_pipeline.errors import NothingToJudge
 from mission_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
     from mission_pipeline.brief.verdict import Verdict
     from mission_pipeline.policy import Policy
     from mission_pipeline.warehouse import Build
@@ -42,15 +44,20 @@ class StoredBrief:
 
 def write_brief(build: Build, verdict: Verdict, policy: Policy) -> StoredBrief:
     """Compose the brief of the verdict's day and keep it as that day's row of marts.executive_briefs; write no file."""
-    from mission_pipeline.brief.compose import compose_brief
-    from mission_pipeline.brief.facts import read_facts
     from mission_pipeline.brief.render import json_of, markdown_of
 
-    facts = read_facts(build, verdict.as_of, window_runs=policy.friction.recent_runs)
-    brief = compose_brief(verdict, facts, policy)
+    brief = composed_brief(build, verdict, policy)
     kept = StoredBrief(verdict.as_of, json_of(brief), markdown_of(brief))
     _upsert(build, brief, kept)
     return kept
+
+
+def composed_brief(build: Build, verdict: Verdict, policy: Policy) -> dict[str, Any]:
+    """Return the JSON of the brief of the verdict's day, and write nothing: a build opened for reading will do."""
+    from mission_pipeline.brief.compose import compose_brief
+    from mission_pipeline.brief.facts import read_facts
+
+    return compose_brief(verdict, read_facts(build, verdict.as_of, window_runs=policy.friction.recent_runs), policy)
 
 
 def _upsert(build: Build, brief: dict[str, Any], kept: StoredBrief) -> None:
@@ -128,24 +135,29 @@ def published_brief(warehouse: Warehouse, as_of: date | None) -> StoredBrief:
 
     """
     with warehouse.published() as connection:
-        days = [
-            day
-            for (day,) in connection.execute(
-                "select as_of_date from marts.executive_briefs order by as_of_date"
-            ).fetchall()
-        ]
-        if not days:
-            raise NothingToJudge("There is no brief yet. Run `mission refresh` to make one.")
-        chosen = as_of or days[-1]
-        if chosen not in days:
-            raise NothingToJudge(
-                f"There is no brief as of {chosen}. There are briefs as of {spans(days)}. "
-                f"Run `mission refresh --as-of {chosen}` to make it."
-            )
-        [row] = connection.execute(
-            "select as_of_date, brief_json, brief_markdown from marts.executive_briefs where as_of_date = $as_of",
-            {"as_of": chosen},
-        ).fetchall()
+        return stored_brief(connection, as_of)
+
+
+def stored_brief(connection: DuckDBPyConnection, as_of: date | None) -> StoredBrief:
+    """Return the brief of a day, or the newest, from an open warehouse.
+
+    Raises:
+        NothingToJudge: there is none; says which days have one.
+
+    """
+    days = [day for (day,) in connection.execute("select as_of_date from marts.executive_briefs order by 1").fetchall()]
+    if not days:
+        raise NothingToJudge("There is no brief yet. Run `mission refresh` to make one.")
+    chosen = as_of or days[-1]
+    if chosen not in days:
+        raise NothingToJudge(
+            f"There is no brief as of {chosen}. There are briefs as of {spans(days)}. "
+            f"Run `mission refresh --as-of {chosen}` to make it."
+        )
+    [row] = connection.execute(
+        "select as_of_date, brief_json, brief_markdown from marts.executive_briefs where as_of_date = $as_of",
+        {"as_of": chosen},
+    ).fetchall()
     return StoredBrief(*row)
 
 
