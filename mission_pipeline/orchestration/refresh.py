@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
+
 from mission_pipeline.brief.store import BRIEFS_FOLDER
 from mission_pipeline.errors import ContractBroken, MissionPipelineError, NothingToJudge, WarehouseFault
 from mission_pipeline.ingest.newest_day import run_days
@@ -108,19 +110,34 @@ def _days_with_data(settings: Settings) -> tuple[date, date] | None:
 def _refuse_days_that_cannot_be_judged(
     settings: Settings, first: date, last: date, known_days: tuple[date, date] | None
 ) -> None:
-    """Refuse days in the future, and days before any data, before anything is written.
-
-    A warehouse that was built before may remember earlier runs than the files hold, so there the judgement decides.
-    """
+    """Refuse days in the future, and days before any data, before anything is written."""
     today = settings.now.date()
     if last > today:
         raise NothingToJudge(f"{last} lies in the future: today is {today}, UTC. Choose today or an earlier day.")
-    if Warehouse(settings.warehouse).build_file.exists():
-        return
-    if known_days is None or first < known_days[0]:
+    remembered = _first_day_remembered(Warehouse(settings.warehouse))
+    first_days = [day for day in (known_days and known_days[0], remembered) if day is not None]
+    if not first_days or first < min(first_days):
         from mission_pipeline.orchestration.stages import nothing_by
 
-        raise nothing_by(first, known_days and known_days[0])
+        raise nothing_by(first, min(first_days, default=None))
+
+
+def _first_day_remembered(warehouse: Warehouse) -> date | None:
+    """Return the day of the first run in a warehouse that was built before, and may know more than the files hold.
+
+    Where that cannot be told, because nothing sound was published, the judgement decides: no day is too early.
+    """
+    if not warehouse.build_file.exists():
+        return None
+    if not warehouse.published_file.is_file():
+        return date.min
+    try:
+        with warehouse.published() as connection:
+            [(first,)] = connection.execute("select min(cast(start_time as date)) from staging.mission_runs").fetchall()
+    except (WarehouseFault, duckdb.Error):
+        return date.min  # a damaged file is no reason to refuse: the refresh publishes a sound one in its place
+    assert first is None or isinstance(first, date)
+    return first
 
 
 def _run(

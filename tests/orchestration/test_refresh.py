@@ -1,7 +1,9 @@
 """A refresh from the command: through real Dagster, recorded, all or nothing, and a plain sentence where it fails."""
 
 import errno
+import json
 import shutil
+from dataclasses import replace
 from datetime import date, datetime
 
 import dagster as dg
@@ -213,6 +215,27 @@ def test_a_day_before_any_data_leaves_a_warehouse_as_it_was(settings):
     with pytest.raises(NothingToJudge, match="first started on 2026-02-01"):
         refresh(settings, as_of=date(2026, 1, 31))
     assert published_files(settings) == before
+
+
+def test_a_long_backfill_that_begins_before_any_data_is_refused_at_once(settings, monkeypatch):
+    monkeypatch.setattr("mission_pipeline.orchestration.refresh._execute", None)  # no run may start
+    with pytest.raises(NothingToJudge, match="No run had started by 2016-01-01; the first started on 2026-02-01"):
+        run_backfill(settings, first=date(2016, 1, 1), last=date(2026, 2, 3), on_progress=lambda _: None)
+
+
+def test_a_run_that_only_the_warehouse_remembers_can_be_judged(settings):
+    runs = json.loads((settings.raw_data / "mission_runs.json").read_text(encoding="utf-8"))
+    later = [run for run in runs if not run["start_time"].startswith("2026-02-01")]
+    raw_data = settings.warehouse.parent / "later runs only"
+    shutil.copytree(settings.raw_data, raw_data)
+    (raw_data / "mission_runs.json").write_text(json.dumps(later), encoding="utf-8")
+    fewer = replace(settings, raw_data=raw_data)
+    assert refresh(fewer, as_of=date(2026, 2, 1)).as_of == date(2026, 2, 1)
+
+
+def test_a_damaged_published_file_does_not_stand_in_the_way(settings):
+    Warehouse(settings.warehouse).published_file.write_bytes(b"no warehouse")
+    assert refresh(settings, as_of=date(2026, 2, 1)).as_of == date(2026, 2, 1)
 
 
 def test_the_first_and_the_last_day_with_data_can_be_judged(settings):
