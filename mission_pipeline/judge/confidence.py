@@ -6,7 +6,7 @@ its cut-offs moved; whatever flips the status makes it less certain.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,9 +15,10 @@ import polars as pl
 
 from mission_pipeline.contracts.judged import CONFIDENCE_LEVELS, MISSION_STATUSES
 from mission_pipeline.history import NO_ROW
-from mission_pipeline.judge.days import Judged, judge_states, longest_window, policies_of
+from mission_pipeline.judge.days import Judged, judge_states
 from mission_pipeline.judge.inputs import Inputs, days_of
 from mission_pipeline.judge.limits import Flags, exceeds
+from mission_pipeline.judge.missions_as_of import MissionsAsOf
 from mission_pipeline.judge.portfolio import portfolio_fires, telemetry_by_day
 from mission_pipeline.judge.status import (
     ATTENTION_REQUIRED,
@@ -31,10 +32,7 @@ from mission_pipeline.judge.status import (
 )
 from mission_pipeline.judge.windows import (
     Integers,
-    LateEvents,
-    States,
     joined_states,
-    states_by_day,
     states_without,
 )
 from mission_pipeline.policy import ConfidencePolicy, Policy
@@ -71,68 +69,28 @@ class RecordCounts:
     rows_rejected: int
 
 
-@dataclass(frozen=True)
-class _Day:
-    """The missions as of the day: one state each, in windows one run longer than needed."""
-
-    inputs: Inputs
-    policies: list[Policy]
-    as_of: date
-    states: States
-    judged: Judged
-    status: int
-
-    @property
-    def statuses(self) -> Codes:
-        return self.judged.columns["status"]
-
-
-def confidence_as_of(inputs: Inputs, policy: Policy, as_of: date, records: RecordCounts) -> Confidence:
+def confidence_as_of(day: MissionsAsOf, policy: Policy, records: RecordCounts) -> Confidence:
     """Return how far the verdict of a day can be trusted.
 
     Args:
-        inputs: read with ``through=as_of``.
+        day: the missions as of the day judged.
         policy: the portfolio's.
-        as_of: the day judged.
         records: of this refresh, as the files are now.
     """
-    day = _judged_day(inputs, policy, as_of)
-    deciding = _deciding(day)
+    status = _portfolio_status(day, day.statuses, day.judged.columns["is_at_risk"], policy)
+    deciding = _deciding(day, status)
     reasons = [
         *_few_runs(day, deciding, policy.confidence),
         *_rejected(records, policy.confidence),
-        *_stale(inputs, as_of, policy.confidence),
-        *_single_run(day, deciding, policy),
-        *_cut_off(day, policy),
+        *_stale(day.inputs, day.as_of, policy.confidence),
+        *_single_run(day, status, deciding, policy),
+        *_cut_off(day, status, policy),
     ]
     reasons.sort(key=lambda reason: -CONFIDENCE_LEVELS.index(reason.level))  # stable: keeps the kinds' order
     return Confidence(level=reasons[0].level if reasons else HIGH, reasons=tuple(reasons))
 
 
-def _judged_day(inputs: Inputs, policy: Policy, as_of: date) -> _Day:
-    policies = policies_of(inputs, policy)
-    last = np.datetime64(as_of)
-    cancelled, _ = inputs.ended("cancelled")
-    nothing = np.empty(0, np.int64)
-    # With everything known as of one day there is one state per mission.
-    all_known = replace(inputs.runs, days=np.full(len(inputs.runs), last))
-    states = states_by_day(
-        all_known,
-        missions=inputs.missions.height,
-        first_day=last,
-        cancelled=(cancelled, np.full(len(cancelled), last)),
-        late_events=LateEvents(nothing, nothing.astype("datetime64[D]"), nothing),
-        other_news=(nothing, nothing.astype("datetime64[D]")),
-        size=longest_window(policies) + 1,
-    )
-    inputs = replace(inputs, runs=all_known)
-    judged = judge_states(inputs, states, policies)
-    day = _Day(inputs, policies, as_of, states, judged, NO_DATA)
-    status = _portfolio_status(day, judged.columns["status"], judged.columns["is_at_risk"], policy)
-    return replace(day, status=int(status))
-
-
-def _portfolio_status(day: _Day, statuses: Codes, is_at_risk: Flags, policy: Policy) -> int:
+def _portfolio_status(day: MissionsAsOf, statuses: Codes, is_at_risk: Flags, policy: Policy) -> int:
     telemetry = telemetry_by_day(day.inputs, np.array([day.as_of], "datetime64[D]"))
     fires = portfolio_fires(
         [is_at_risk.sum()], telemetry.known_escalations, telemetry.columns["open_risk_events"], policy
@@ -141,15 +99,15 @@ def _portfolio_status(day: _Day, statuses: Codes, is_at_risk: Flags, policy: Pol
     return int(portfolio_statuses(on_track, watch, attention, fires, policy.status)[0])
 
 
-def _deciding(day: _Day) -> Integers:
+def _deciding(day: MissionsAsOf, status: int) -> Integers:
     """Return the missions that decide the status: those that have it.
 
     Where none has it, since a trigger of the portfolio or the shares of worse missions made it, the worse ones; where
     there are none of those either, every mission with data.
     """
     for chosen in (
-        day.statuses == day.status,
-        (day.statuses > day.status) & (day.statuses != NO_DATA),
+        day.statuses == status,
+        (day.statuses > status) & (day.statuses != NO_DATA),
         day.statuses != NO_DATA,
     ):
         if chosen.any():
@@ -162,7 +120,7 @@ def _named(inputs: Inputs, mission: int) -> str:
     return f"{name} ({mission_id})" if name else str(mission_id)
 
 
-def _few_runs(day: _Day, deciding: Integers, rules: ConfidencePolicy) -> list[Reason]:
+def _few_runs(day: MissionsAsOf, deciding: Integers, rules: ConfidencePolicy) -> list[Reason]:
     finished = day.states.finished[deciding]
     is_low = finished < rules.low_below_runs
     reasons = []
@@ -221,7 +179,7 @@ def _stale(inputs: Inputs, as_of: date, rules: ConfidencePolicy) -> list[Reason]
     ]
 
 
-def _single_run(day: _Day, deciding: Integers, policy: Policy) -> list[Reason]:
+def _single_run(day: MissionsAsOf, status: int, deciding: Integers, policy: Policy) -> list[Reason]:
     """Judge the portfolio without each of the last runs of each deciding mission, one at a time.
 
     A run left out takes its reported events and the day's escalations with it. Task friction stays: it changes no
@@ -240,27 +198,27 @@ def _single_run(day: _Day, deciding: Integers, policy: Policy) -> list[Reason]:
     rows = np.concatenate(left_out)
     without = judge_states(day.inputs, joined_states(parts), day.policies)
     changed = _statuses_without(day, without, rows, policy)
-    flips = np.flatnonzero(changed != day.status)
+    flips = np.flatnonzero(changed != status)
     if len(flips) == 0:
         return []
     # The newest run of the first such mission: the one that a reader knows best.
     first = int(flips[np.lexsort((-rows[flips], runs.missions[rows[flips]]))[0]])
     mission = int(runs.missions[rows[first]])
     run_id = str(day.inputs.all_runs["run_id"][int(day.inputs.finished_rows[rows[first]])])
-    status = MISSION_STATUSES[int(changed[first])]
+    status_without = MISSION_STATUSES[int(changed[first])]
     name = _named(day.inputs, mission)
-    sentence = f"the status hinges on single runs: without {run_id} of {name} it would be {status}"
+    sentence = f"the status hinges on single runs: without {run_id} of {name} it would be {status_without}"
     facts = {
         "mission_id": day.inputs.missions["mission_id"][mission],
         "run_id": run_id,
-        "status_without": status,
+        "status_without": status_without,
         "flipping_runs": len(flips),
         "runs_tried": len(rows),
     }
     return [Reason(MEDIUM, "single_run", sentence, facts)]
 
 
-def _statuses_without(day: _Day, without: Judged, rows: Integers, policy: Policy) -> Codes:
+def _statuses_without(day: MissionsAsOf, without: Judged, rows: Integers, policy: Policy) -> Codes:
     """Return the portfolio's status for each run left out."""
     inputs, missions = day.inputs, without.states.missions
     of_all = inputs.all_runs[inputs.finished_rows[rows]]
@@ -285,7 +243,7 @@ def _statuses_without(day: _Day, without: Judged, rows: Integers, policy: Policy
     return portfolio_statuses(on_track, watch, attention, fires, policy.status)
 
 
-def _cut_off(day: _Day, policy: Policy) -> list[Reason]:
+def _cut_off(day: MissionsAsOf, status: int, policy: Policy) -> list[Reason]:
     """Judge the portfolio with each cut-off of health moved down and up, one at a time, for every mission."""
     shift = policy.confidence.cut_off_shift_share
     on_track = np.array([own.health.on_track_from for own in day.policies])
@@ -301,16 +259,16 @@ def _cut_off(day: _Day, policy: Policy) -> list[Reason]:
                 watch * (1 + factors[1] * direction),
             )
             changed = _portfolio_status(day, statuses, at_risk(statuses, high), policy)
-            if changed != day.status:
+            if changed != status:
                 way = "lower" if direction < 0 else "higher"
-                status = MISSION_STATUSES[changed]
+                status_then = MISSION_STATUSES[changed]
                 return [
                     Reason(
                         MEDIUM,
                         "cut_off",
                         f"the status is close to a limit: with the cut-off for {name} {100 * shift:g} % {way} "
-                        f"it would be {status}",
-                        {"cut_off": name, "shift_share": direction, "status_then": status},
+                        f"it would be {status_then}",
+                        {"cut_off": name, "shift_share": direction, "status_then": status_then},
                     )
                 ]
     return []

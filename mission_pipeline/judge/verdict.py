@@ -14,6 +14,7 @@ from mission_pipeline.contracts.judged import PORTFOLIO_TRIGGERS, TREND_LABELS
 from mission_pipeline.errors import NothingToJudge
 from mission_pipeline.judge.confidence import Confidence, RecordCounts, confidence_as_of
 from mission_pipeline.judge.inputs import read_inputs
+from mission_pipeline.judge.missions_as_of import missions_as_of
 from mission_pipeline.policy import Policy
 from mission_pipeline.warehouse import Build
 
@@ -186,7 +187,7 @@ def verdict_as_of(build: Build, policy: Policy, as_of: date) -> Verdict:
         trends=TrendCounts(**{label: sum(row["kpi_trend"] == label for row in scorecards) for label in TREND_LABELS}),
         friction=friction,
         action=_action(driver, by_mission, friction, policy),
-        confidence=confidence_as_of(read_inputs(build, through=as_of), policy, as_of, records),
+        confidence=confidence_as_of(missions_as_of(read_inputs(build, through=as_of), policy, as_of), policy, records),
         win=_win(scorecards),
         snapshot=snapshot,
         scorecards=scorecards,

@@ -13,6 +13,7 @@ from judge_data import autonomy, build_in_memory, given, run
 from mission_pipeline.judge.confidence import RecordCounts, confidence_as_of
 from mission_pipeline.judge.days import judge_all_days, scorecards_frame, snapshots_frame, triggers_frame
 from mission_pipeline.judge.inputs import read_inputs
+from mission_pipeline.judge.missions_as_of import missions_as_of
 
 FIRST = date(2026, 3, 1)
 DAYS = 6
@@ -103,7 +104,9 @@ def test_a_run_left_out_is_as_if_it_had_not_been(policy, runs, seeds):
         return build, snapshots["status"][-1], last
 
     build, status, missions = statuses(runs)
-    confidence = confidence_as_of(read_inputs(build, through=through), policy, through, RecordCounts(1, 0))
+    confidence = confidence_as_of(
+        missions_as_of(read_inputs(build, through=through), policy, through), policy, RecordCounts(1, 0)
+    )
     worse = {"NO_DATA": -1, "ON_TRACK": 0, "WATCH": 1, "ATTENTION_REQUIRED": 2}
     deciding = (
         [m for m, s in missions.items() if s == status]
