@@ -212,9 +212,12 @@ def written_out(sql: str, parameters: Mapping[str, Any]) -> str:
 
 
 class Claims:
-    """Gives the values of one brief their claims, and in the end finds where they stand."""
+    """Gives the values of one brief or report their claims, and in the end finds where they stand.
 
-    def __init__(self, as_of: date) -> None:
+    Without a day, queries name none.
+    """
+
+    def __init__(self, as_of: date | None = None) -> None:
         self._as_of = as_of
         self._claims: dict[str, tuple[Any, tuple[str, ...], str]] = {}
         self._prefixes: dict[str, int] = {}
@@ -267,7 +270,7 @@ class Claims:
     def _pieces(self, sql: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the SQL around its column, the values written out."""
         sql = " ".join(sql.split())
-        if "$as_of" not in sql:
+        if self._as_of is not None and "$as_of" not in sql:
             sql += " /* as of $as_of */"  # of tables that know no day: what the refresh of that brief found
         values = {"as_of": self._as_of, **parameters}
         return tuple(written_out(piece, values) for piece in sql.split("$column"))
