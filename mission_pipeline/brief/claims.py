@@ -77,12 +77,14 @@ _CLAIMED = (ClaimedText, ClaimedFloat, ClaimedInt)
 
 
 def claimed(value: Any, claim: str) -> Any:
-    """Return a value that knows its claim. Unknown (None) and truth values cannot: they are returned as they are.
+    """Return a value that knows its claim. What is unknown (None), empty or a truth value is returned as it is.
 
     A day becomes its ISO text. A number that is no number becomes None.
     """
     value = plain_value(value)
     made: Any
+    if value == "":
+        return value
     if isinstance(value, str):
         made = ClaimedText(value)
     elif isinstance(value, bool) or value is None:
@@ -119,7 +121,7 @@ def marked(value: Any, shown: str) -> str:
     A value without a claim gives ``shown`` as it is.
     """
     claim = claim_of(value)
-    return shown if claim is None else f"{START}{claim}{MIDDLE}{plain(shown)}{END}"
+    return shown if claim is None or not shown else f"{START}{claim}{MIDDLE}{plain(shown)}{END}"
 
 
 def plain(text: str) -> str:
