@@ -24,6 +24,22 @@ CONFIDENCE_WORDS: dict[str, str] = {
     "MEDIUM": "good enough to act on, not to take for certain",
     "LOW": "treat this verdict as a first impression",
 }
+RUN_STATUS_WORDS: dict[str, str] = {
+    "completed": "it ran to its end",
+    "failed": "it ended without its result",
+    "cancelled": "it was called off before its end",
+    "running": "it is still going on",
+    "blocked": "it is open, but stands still",
+}
+OUTCOME_WORDS: dict[str, str] = {
+    "completed": "completed",
+    "approved": "approved",
+    "rejected": "rejected",
+    "failed": "failed",
+    "escalated": "escalated",
+    "timed_out": "timed out",
+    "cancelled": "cancelled",
+}
 TREND_WORDS: dict[str, str] = {
     "improving": "improving",
     "flat": "no clear change",

@@ -11,6 +11,8 @@ from mission_pipeline.contracts import derived, inputs, judged, quality
 def test_every_label_of_the_contracts_has_words():
     assert set(say.STATUS_WORDS) == set(judged.MISSION_STATUSES)
     assert set(say.CONFIDENCE_WORDS) == set(judged.CONFIDENCE_LEVELS)
+    assert set(say.RUN_STATUS_WORDS) == set(inputs.RUN_STATUSES)
+    assert set(say.OUTCOME_WORDS) == set(inputs.OUTCOMES)
     assert set(say.TREND_WORDS) == set(judged.TREND_LABELS)
     assert set(say.STABILITY_WORDS) == set(judged.STABILITY_LABELS)
     assert set(say.TRIGGER_TITLES) == {*judged.MISSION_TRIGGERS, *judged.PORTFOLIO_TRIGGERS}
