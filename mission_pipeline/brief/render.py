@@ -24,7 +24,11 @@ _MARKDOWN = re.compile(r"([\\`*\[\]|~$])")
 _LONE_UNDERSCORE = re.compile(r"(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
 _LINE_START = re.compile(r"^(\d*)([#+=.)-])(?=\s|$|#|-|=)")
 _LINK = re.compile(r"(?i)(:)(?=//)|(?<=\bwww)(\.)|(@)")
-_STATUS_STYLES = {"ON_TRACK": "green", "WATCH": "yellow", "ATTENTION_REQUIRED": "red", "NO_DATA": "cyan"}
+_STATUS_STYLES = {
+    "ON_TRACK": "green", "WATCH": "yellow", "ATTENTION_REQUIRED": "red", "NO_DATA": "cyan",
+    "completed": "green", "failed": "red", "cancelled": "yellow", "running": "cyan", "blocked": "red",
+}  # fmt: skip
+"""Of a brief, and of a run's report."""
 
 
 class _Markup(str):
@@ -75,9 +79,14 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def markdown_of(brief: Mapping[str, Any]) -> str:
-    """Return the whole brief as Markdown."""
-    text = _environment().get_template("brief.md.j2").render(document=document_of(brief))
+def as_document(shown: Mapping[str, Any] | Document) -> Document:
+    """Return the document of a brief; a document, such as a run's report, is returned as it is."""
+    return shown if isinstance(shown, Document) else document_of(shown)
+
+
+def markdown_of(brief: Mapping[str, Any] | Document) -> str:
+    """Return a whole brief or document as Markdown."""
+    text = _environment().get_template("brief.md.j2").render(document=as_document(brief))
     return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
 
 
@@ -86,9 +95,9 @@ def json_of(brief: Mapping[str, Any]) -> str:
     return json.dumps(brief, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
-def print_brief(console: Console, brief: Mapping[str, Any], *, only_first_screen: bool = False) -> None:
+def print_brief(console: Console, brief: Mapping[str, Any] | Document, *, only_first_screen: bool = False) -> None:
     """Print the brief on a console, fitted to its width; without a terminal it is plain text."""
-    document = document_of(brief)
+    document = as_document(brief)
     for renderable in _screen(document):
         console.print(renderable)
     if only_first_screen:
@@ -100,7 +109,7 @@ def print_brief(console: Console, brief: Mapping[str, Any], *, only_first_screen
         console.print(_text(line, "dim"))
 
 
-def text_of(brief: Mapping[str, Any], *, width: int = FILE_WIDTH, only_first_screen: bool = False) -> str:
+def text_of(brief: Mapping[str, Any] | Document, *, width: int = FILE_WIDTH, only_first_screen: bool = False) -> str:
     """Return the whole brief as plain text of a width."""
     from rich.console import Console
 
