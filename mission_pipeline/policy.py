@@ -144,6 +144,20 @@ class FrictionPolicy(_Section):
     durations_include_wait: bool
 
 
+class WhatToFixPolicy(_Section):
+    """How often a mission runs, for friction by the week."""
+
+    weekly_window_days: Annotated[int, Field(ge=7)]
+    least_history_days: Annotated[int, Field(ge=1)]
+
+
+class PathToOnTrackPolicy(_Section):
+    """How far a next run's KPI is tried."""
+
+    kpi_gap_factor: Annotated[float, Field(ge=1)]
+    kpi_planned_share: NonNegative
+
+
 class StatusPolicy(_Section):
     """How missions make up the portfolio's status."""
 
@@ -332,6 +346,8 @@ class Policy(_Section):
     health: HealthPolicy
     friction: FrictionPolicy
     status: StatusPolicy
+    what_to_fix: WhatToFixPolicy
+    path_to_on_track: PathToOnTrackPolicy
     triggers: TriggersPolicy
     confidence: ConfidencePolicy
     risk_rules: RiskRulesPolicy
@@ -353,6 +369,14 @@ class Policy(_Section):
         """Return the policy as it holds for one mission."""
         return self._by_mission.get(mission_id, self)
 
+    def limits(self) -> dict[str, float]:
+        """Return every number of the policy by its place: sections and name, with dots between."""
+        return _numbers(self.model_dump(exclude={"missions", "sha256", "version"}), "")
+
+    def has_own(self, mission_id: str | None) -> bool:
+        """Whether a mission has numbers of its own."""
+        return mission_id in self.missions
+
     def _overridden(self, mission_id: str) -> Policy:
         values = self.model_dump(exclude={"missions", "sha256"})
         overrides = {key: value for key, value in self.missions[mission_id].items() if key != "primary_kpi"}
@@ -365,6 +389,16 @@ def _merged(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
         known = merged.get(key)
         merged[key] = _merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
     return merged
+
+
+def _numbers(values: dict[str, Any], place: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found |= _numbers(value, f"{place}{name}.")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            found[place + name] = float(value)
+    return found
 
 
 def load_policy(file: Path) -> Policy:

@@ -22,6 +22,8 @@ MISSION_TRIGGERS = (
     "APPROVAL_DELAY_PERSISTING", "ESCALATION_BURDEN_RISING", "RISK_CLUSTER_FORMING", "STABILITY_DROPPING",
     "REPEATED_BOTTLENECK", "SECONDARY_KPI_MISSED", "OUTCOMES_DROPPING",
 )
+LEVERS = ("interventions", "escalations", "approval_wait", "overrun", "kpi")
+"""What could be otherwise in a mission's next run."""
 PORTFOLIO_TRIGGERS = ("PORTFOLIO_MISSIONS_AT_RISK", "PORTFOLIO_ESCALATIONS_24H", "PORTFOLIO_OPEN_RISK_EVENTS")
 
 
@@ -183,6 +185,35 @@ class PortfolioSnapshots(TableContract):
         name, unique = "marts.portfolio_snapshots", ["snapshot_date"]
 
 
+class PolicyLimits(TableContract):
+    """One row per number of the policy, and per mission that has its own."""
+
+    mission_id: str = column("Mission with a number of its own; NULL for what holds for all others.", nullable=True)
+    key: str = column("Its place in the policy: sections and name, with dots between.")
+    value: float = column("The number.", unit="rule's own")
+
+    class Config:
+        """Place and key."""
+
+        name, unique = "quality.policy_limits", ["mission_id", "key"]
+
+
+class VerdictFigures(TableContract):
+    """One row per figure or name of a brief that follows from judging and that no other table holds, by day."""
+
+    as_of_date: pl.Date = column("Day that the brief judges.", unit="UTC date")
+    part: str = column("Part of the brief that shows it, such as confidence.")
+    rank: int = column("Place within that part; from 1.", ge=1)
+    name: str = column("What it is.")
+    number: float = column("The figure; NULL for a name.", unit="figure's own", nullable=True)
+    text: str = column("The name or label; NULL for a figure.", nullable=True)
+
+    class Config:
+        """Place and key."""
+
+        name, unique = "marts.verdict_figures", ["as_of_date", "part", "rank", "name"]
+
+
 class ExecutiveBriefs(TableContract):
     """One row per day briefed."""
 
@@ -202,6 +233,7 @@ class ExecutiveBriefs(TableContract):
     policy_sha256: str = column("Its hash.")
     brief_json: str = column("The whole brief, as its JSON file holds it.")
     brief_markdown: str = column("The whole brief, as its Markdown file holds it.")
+    brief_html: str = column("The whole brief, as its HTML file holds it; NULL in a brief that is older than the pages.", nullable=True)
 
     class Config:
         """Place and key."""
@@ -210,5 +242,5 @@ class ExecutiveBriefs(TableContract):
 
 
 JUDGED_CONTRACTS: tuple[type[TableContract], ...] = (
-    MissionScorecards, MissionTriggers, PortfolioSnapshots, ExecutiveBriefs,
+    MissionScorecards, MissionTriggers, PortfolioSnapshots, PolicyLimits, VerdictFigures, ExecutiveBriefs,
 )

@@ -33,10 +33,11 @@ from mission_pipeline.judge.portfolio import PortfolioDays, portfolio_days
 from mission_pipeline.judge.scorecards import Columns, scores_of
 from mission_pipeline.judge.status import at_risk, mission_statuses
 from mission_pipeline.judge.trends import DIRECTION_ONLY, TESTED, holm_rejects
-from mission_pipeline.judge.triggers import Bottlenecks, Firing, any_high, triggers_of
+from mission_pipeline.judge.triggers import Bottlenecks, Firing, MissedLimits, any_high, triggers_of
 from mission_pipeline.judge.windows import (
     Integers,
     States,
+    Windows,
     chosen_states,
     day_keys,
     gathered,
@@ -104,7 +105,7 @@ def judge_states(inputs: Inputs, states: States, policies: list[Policy]) -> Judg
     chunks = list(_chunks(states, policies))
     workers = min(len(chunks), os.cpu_count() or 1)
 
-    def judge(chunk: tuple[Integers, Policy]) -> tuple[Integers, _Part]:
+    def judge(chunk: tuple[Integers, Policy]) -> tuple[Integers, JudgedWindows]:
         chosen, policy = chunk
         return chosen, _judge_chunk(inputs, chosen_states(states, chosen), top_rows[chosen], policy)
 
@@ -136,20 +137,18 @@ def _chunks(states: States, policies: list[Policy]) -> Iterator[tuple[Integers, 
 
 
 @dataclass(frozen=True)
-class _Part:
+class JudgedWindows:
+    """What some windows come to: scorecard columns with status and risk, triggers, and whether a high one fires."""
+
     columns: Columns
     firings: dict[str, Firing]
     has_high_trigger: npt.NDArray[np.bool_]
 
 
-def _judge_chunk(inputs: Inputs, states: States, top_rows: Integers, policy: Policy) -> _Part:
-    windows = gathered(inputs.runs, inputs.kpis, states)
+def judge_windows(windows: Windows, bottlenecks: Bottlenecks, missed: MissedLimits, policy: Policy) -> JudgedWindows:
+    """Judge windows, whatever the runs were, by one policy."""
     scores = scores_of(windows, policy)
-    friction = inputs.friction
-    bottlenecks = Bottlenecks(
-        statuses=np.append(friction.codes, NO_ROW)[top_rows], hits=np.append(friction.hits, 0)[top_rows]
-    )
-    firings = triggers_of(windows, scores, bottlenecks, inputs.missed, policy)
+    firings = triggers_of(windows, scores, bottlenecks, missed, policy)
     has_high = any_high(firings, policy)
     statuses = mission_statuses(
         scores.columns["health_score"], windows.finished > 0, has_high, policy.health.on_track_from,
@@ -161,7 +160,18 @@ def _judge_chunk(inputs: Inputs, states: States, top_rows: Integers, policy: Pol
         "is_at_risk": at_risk(statuses, has_high),
         "missed_row": missed_row,
     }
-    return _Part(columns, firings, has_high)
+    return JudgedWindows(columns, firings, has_high)
+
+
+def bottlenecks_of(inputs: Inputs, top_rows: Integers) -> Bottlenecks:
+    """Return the top bottlenecks that rows of task friction are."""
+    friction = inputs.friction
+    return Bottlenecks(statuses=np.append(friction.codes, NO_ROW)[top_rows], hits=np.append(friction.hits, 0)[top_rows])
+
+
+def _judge_chunk(inputs: Inputs, states: States, top_rows: Integers, policy: Policy) -> JudgedWindows:
+    windows = gathered(inputs.runs, inputs.kpis, states)
+    return judge_windows(windows, bottlenecks_of(inputs, top_rows), inputs.missed, policy)
 
 
 class _Collected:
@@ -173,7 +183,7 @@ class _Collected:
         self.firings: dict[str, dict[str, Any]] = {}
         self.has_high_trigger = np.zeros(lines, bool)
 
-    def put(self, chosen: Integers, part: _Part) -> None:
+    def put(self, chosen: Integers, part: JudgedWindows) -> None:
         for name, values in part.columns.items():
             self._put(self.columns, name, chosen, values)
         for name, firing in part.firings.items():

@@ -55,6 +55,7 @@ select
     facts.risk_flagged,
     facts.is_touchless,
     facts.total_duration_minutes,
+    facts.overrun_minutes,
     facts.autonomy_score,
     deltas.kpi_value
 from marts.mission_run_facts as facts

@@ -7,8 +7,9 @@ detected, a task's friction changed. Between two such days nothing changes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from mission_pipeline.judge.limits import Floats
 
 Integers = npt.NDArray[np.int64]
 Days = npt.NDArray[np.datetime64]
+_Value = TypeVar("_Value", bound=np.generic)
 
 EVENT_KINDS = (*SEVERITIES, "unknown")
 """Reported events are counted by severity; one without severity makes its run's weight unknown."""
@@ -360,4 +362,37 @@ def gathered(runs: Runs, kpis: Kpis, states: States) -> Windows:
         cancelled=states.cancelled,
         observed=states.observed,
         missed_limits=np.append(runs.missed_limits, NO_ROW)[states.run_rows[:, -1]],
+    )
+
+
+def taken_windows(windows: Windows, lines: Integers) -> Windows:
+    """Return some lines of windows, as copies that may be changed; a line may be taken more than once."""
+    made: dict[str, object] = {}
+    for field in fields(Windows):
+        part = getattr(windows, field.name)
+        made[field.name] = {name: v[lines] for name, v in part.items()} if isinstance(part, dict) else part[lines]
+    return Windows(**made)  # type: ignore[arg-type]
+
+
+def repeated_latest_run(windows: Windows) -> Windows:
+    """Return the windows after one more run that equals the latest; each line must have one.
+
+    Its reported events are those of the latest too. Where the latest run observed no primary KPI, neither does this.
+    """
+    latest_kpi = windows.measures["kpi_value"][:, -1]
+    is_observed = ~np.isnan(latest_kpi)
+
+    def repeated(values: npt.NDArray[_Value]) -> npt.NDArray[_Value]:
+        return np.concatenate([values[:, 1:], values[:, -1:]], axis=1)
+
+    observations = np.concatenate([windows.kpi_observations[:, 1:], latest_kpi[:, None]], axis=1)
+    return replace(
+        windows,
+        measures={name: repeated(values) for name, values in windows.measures.items()},
+        is_run=repeated(windows.is_run),
+        events={name: repeated(counts) for name, counts in windows.events.items()},
+        kpi_observations=np.where(is_observed[:, None], observations, windows.kpi_observations),
+        finished=windows.finished + 1,
+        completed=windows.completed + (windows.measures["is_completed"][:, -1] == 1),
+        observed=windows.observed + is_observed,
     )
