@@ -137,7 +137,7 @@ class _Composer:
                 "mission_id": None,
                 "mission_name": None,
                 "evidence": None,
-                "headline": f"None: {reason}",
+                "headline": f"No driver: {reason}",
                 "why": self._why_without_driver(),
             }
         finding = self.findings[0]

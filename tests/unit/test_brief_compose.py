@@ -192,7 +192,7 @@ def test_a_portfolio_on_track_calls_for_nothing(policy):
     brief = compose(
         policy,
     )
-    assert brief["primary_driver"]["headline"] == "None: no rule has fired"
+    assert brief["primary_driver"]["headline"] == "No driver: no rule has fired"
     assert brief["interpretation"] == "The missions are on track, and nothing calls for action."
     assert brief["recommended_action"] == {
         "text": "Keep the course; nothing calls for a change.", "owner": None, "aim": None,
@@ -239,7 +239,7 @@ def test_a_portfolio_without_data_says_that_nothing_is_known(policy):
         portfolio=None, run_time=dict.fromkeys(facts().run_time) | {"runs_with_known_times": 0},
     )  # fmt: skip
     assert brief["interpretation"] == "Nothing can be judged yet: no mission has finished a run."
-    assert brief["primary_driver"]["headline"] == "None: no mission has finished a run yet"
+    assert brief["primary_driver"]["headline"] == "No driver: no mission has finished a run yet"
     assert brief["trend_insight"]["headline"].startswith("Too early for a trend")
     assert brief["trend_insight"]["insufficient_data"] == 2
     assert brief["friction_signal"]["headline"].startswith("Unknown")
