@@ -245,7 +245,7 @@ def test_a_portfolio_without_data_says_that_nothing_is_known(policy):
     assert brief["friction_signal"]["headline"].startswith("Unknown")
     assert set(brief["win"].values()) == {None}
     read = everything(brief)
-    assert "None:" in read
+    assert "No driver:" in read
     assert "No task has been executed yet" in read
     for left_over in ("None %", "None minutes", "nan", "NaN"):
         assert left_over not in read
