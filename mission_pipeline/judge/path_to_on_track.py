@@ -79,16 +79,17 @@ def levers_as_of(day: MissionsAsOf) -> tuple[Lever, ...]:
     next_runs = _NextRuns(day, missions)
     current, best = next_runs.current(), next_runs.best()
     needed = _needed(next_runs, current, best)
+    ids = day.inputs.missions["mission_id"].gather(missions.tolist()).to_list()
     return tuple(
         Lever(
-            mission_id=day.inputs.missions["mission_id"][int(mission)],
+            mission_id=mission_id,
             lever=name,
             current=_known(current[line, lever]),
             needed=_known(needed[line, lever]),
             unit=UNITS[lever],
             is_reachable=bool(~np.isnan(needed[line, lever])),
         )
-        for line, mission in enumerate(missions)
+        for line, mission_id in enumerate(ids)
         for lever, name in enumerate(LEVERS)
     )
 
