@@ -222,7 +222,6 @@ class Claims:
     def __init__(self, as_of: date | None = None) -> None:
         self._as_of = as_of
         self._claims: dict[str, tuple[Any, tuple[str, ...], str]] = {}
-        self._prefixes: dict[str, int] = {}
 
     def row(
         self,
@@ -236,18 +235,18 @@ class Claims:
         """Return a row with its values claimed as ``prefix.column``.
 
         Args:
-            prefix: such as ``mission.M001``; a prefix that is taken gets a number.
+            prefix: such as ``mission.M001``; where ``prefix.column`` is taken, a number is added.
             row: column → value; unknown values and truth values stay without a claim.
             sql: yields one row with one column, ``$column``; may name ``$as_of`` and the other parameters.
             expressions: what to select instead of a column's own name.
             parameters: values for the names.
 
         """
-        prefix = self._free(neutral(prefix))
+        prefix = neutral(prefix)
         pieces = self._pieces(sql, parameters)
         found = {}
         for name, value in row.items():
-            claim = f"{prefix}.{name}"
+            claim = self._free(f"{prefix}.{name}")
             value = claimed(value, claim)
             if isinstance(value, _CLAIMED):
                 expression = expressions.get(name, name) if expressions else name
@@ -258,16 +257,17 @@ class Claims:
     def figure(self, claim: str, value: Any, sql: str, **parameters: Any) -> Any:
         """Return one value with a claim of its own; the SQL yields one row with one column."""
         claim = self._free(neutral(claim))
-        while claim in self._claims:
-            claim = self._free(claim)
         value = claimed(value, claim)
         if isinstance(value, _CLAIMED):
             self._claims[claim] = (value, self._pieces(sql, parameters), "")
         return value
 
     def _free(self, name: str) -> str:
-        taken = self._prefixes[name] = self._prefixes.get(name, 0) + 1
-        return name if taken == 1 else self._free(f"{name}~{taken}")
+        free, number = name, 1
+        while free in self._claims:
+            number += 1
+            free = f"{name}~{number}"
+        return free
 
     def _pieces(self, sql: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the SQL around its column, the values written out."""

@@ -54,8 +54,12 @@ class Action(Protocol):
 
 
 class Reason(Protocol):
-    """Why the verdict is less than certain."""
+    """Why the verdict is less than certain: a kind, and the figures and names that it rests on."""
 
+    @property
+    def kind(self) -> str: ...
+    @property
+    def facts(self) -> Mapping[str, Any]: ...
     @property
     def sentence(self) -> str: ...
 

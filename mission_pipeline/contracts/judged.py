@@ -189,13 +189,13 @@ class PolicyLimits(TableContract):
     """One row per number of the policy, and per mission that has its own."""
 
     mission_id: str = column("Mission with a number of its own; NULL for what holds for all others.", nullable=True)
-    key: str = column("Its place in the policy: sections and name, with dots between.")
-    value: float = column("The number.", unit="rule's own")
+    limit_key: str = column("Its place in the policy: sections and name, with dots between.")
+    limit_value: float = column("The number.", unit="rule's own")
 
     class Config:
         """Place and key."""
 
-        name, unique = "quality.policy_limits", ["mission_id", "key"]
+        name, unique = "quality.policy_limits", ["mission_id", "limit_key"]
 
 
 class VerdictFigures(TableContract):
@@ -204,14 +204,14 @@ class VerdictFigures(TableContract):
     as_of_date: pl.Date = column("Day that the brief judges.", unit="UTC date")
     part: str = column("Part of the brief that shows it, such as confidence.")
     rank: int = column("Place within that part; from 1.", ge=1)
-    name: str = column("What it is.")
+    figure_name: str = column("What it is.")
     number: float = column("The figure; NULL for a name.", unit="figure's own", nullable=True)
-    text: str = column("The name or label; NULL for a figure.", nullable=True)
+    label: str = column("The name or label; NULL for a figure.", nullable=True)
 
     class Config:
         """Place and key."""
 
-        name, unique = "marts.verdict_figures", ["as_of_date", "part", "rank", "name"]
+        name, unique = "marts.verdict_figures", ["as_of_date", "part", "rank", "figure_name"]
 
 
 class ExecutiveBriefs(TableContract):

@@ -9,7 +9,7 @@ from datetime import date
 import polars as pl
 
 from mission_pipeline.contracts.base import TableContract
-from mission_pipeline.contracts.judged import MissionScorecards, MissionTriggers, PortfolioSnapshots
+from mission_pipeline.contracts.judged import MissionScorecards, MissionTriggers, PolicyLimits, PortfolioSnapshots
 from mission_pipeline.judge.days import (
     JudgedDays,
     judge_all_days,
@@ -28,12 +28,21 @@ _FRAMES: dict[type[TableContract], Callable[[JudgedDays], pl.DataFrame]] = {
 }
 
 
+def limits_frame(policy: Policy) -> pl.DataFrame:
+    """Return every number of the policy, and those of each mission that has its own, all of them, as they hold."""
+    owners = [(None, policy), *((mission_id, policy.for_mission(mission_id)) for mission_id in sorted(policy.missions))]
+    rows = [(owner, key, value) for owner, own in owners for key, value in own.limits().items()]
+    return pl.DataFrame(rows, schema=PolicyLimits.polars_schema(), orient="row")
+
+
 def judge_days(build: Build, policy: Policy, through: date) -> None:
     """Write scorecards, triggers and snapshots of every day from the first run to ``through``, both included.
 
-    All days are judged again, since a correction may reach back to any of them; that costs about a second for a
-    hundred thousand mission-days. Without a run up to ``through`` the tables are empty.
+    The policy's limits are written beside them. All days are judged again, since a correction may reach back to any of
+    them; that costs about a second for a hundred thousand mission-days. Without a run up to ``through`` the judged
+    tables are empty.
     """
+    build.replace_table(PolicyLimits, frame=limits_frame(policy))
     inputs = read_inputs(build)
     first_day = inputs.first_day
     if first_day is None or through < first_day:

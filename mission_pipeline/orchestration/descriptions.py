@@ -13,7 +13,7 @@ import dagster as dg
 from mission_pipeline.contracts.base import ColumnPromise, TableContract
 from mission_pipeline.contracts.catalog import ALL_CONTRACTS, contract_of
 from mission_pipeline.contracts.inputs import DATA_SETS, DUCKDB_INPUT_TYPES, InputDataSet
-from mission_pipeline.orchestration.edges import EXECUTIVE_BRIEF, PUBLISHED, READS
+from mission_pipeline.orchestration.edges import EXECUTIVE_BRIEF, PUBLISHED, READS, VERDICT_FIGURES
 from mission_pipeline.orchestration.findings import CHECKS, Check
 from mission_pipeline.settings import SQL_FOLDER
 
@@ -22,12 +22,18 @@ CONTRACT_CHECK = "contract"
 BRIEF_KEY = dg.AssetKey(["executive_brief"])
 PUBLISHED_KEY = dg.AssetKey(["published_warehouse"])
 _GROUP_OF_SCHEMA = {"raw": "ingest", "staging": "validate", "quality": "validate", "marts": "derive"}
-_JUDGED = ("marts.mission_scorecards", "marts.mission_triggers", "marts.portfolio_snapshots", "quality.reconciliation")
+_JUDGED = (
+    "marts.mission_scorecards",
+    "marts.mission_triggers",
+    "marts.portfolio_snapshots",
+    "quality.policy_limits",
+    "quality.reconciliation",
+)
 
 
 def group_of(table: str) -> str:
     """Return the stage that makes a table."""
-    if table == EXECUTIVE_BRIEF:
+    if table in (EXECUTIVE_BRIEF, VERDICT_FIGURES):
         return "brief"
     if table in _JUDGED:
         return "judge"

@@ -13,6 +13,7 @@ from mission_pipeline.derive.tables import DERIVED_TABLES
 from mission_pipeline.validate.references import REFERENCES
 
 EXECUTIVE_BRIEF = "marts.executive_briefs"
+VERDICT_FIGURES = "marts.verdict_figures"
 
 DATA_SET_OF_STAGING: Mapping[str, str] = {
     "staging.missions": "business_missions",
@@ -74,6 +75,14 @@ READS: Mapping[str, tuple[str, ...]] = {
         "marts.agent_rolling_stats",
         "marts.portfolio_snapshots",
     ),
+    "quality.policy_limits": (),
+    VERDICT_FIGURES: (
+        *_JUDGED_FROM,
+        "marts.mission_scorecards",
+        "marts.mission_triggers",
+        "marts.portfolio_snapshots",
+        "quality.row_counts",
+    ),
     EXECUTIVE_BRIEF: (
         "staging.missions",
         "staging.mission_tasks",
@@ -86,6 +95,8 @@ READS: Mapping[str, tuple[str, ...]] = {
         "marts.mission_scorecards",
         "marts.mission_triggers",
         "marts.portfolio_snapshots",
+        VERDICT_FIGURES,
+        "quality.policy_limits",
         "quality.loaded_files",
         "quality.rejected_rows",
         "quality.row_counts",

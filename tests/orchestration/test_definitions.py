@@ -71,9 +71,10 @@ def test_assets_stand_in_the_group_of_the_stage_that_makes_them():
         "marts/mission_scorecards",
         "marts/mission_triggers",
         "marts/portfolio_snapshots",
+        "quality/policy_limits",
         "quality/reconciliation",
     }
-    assert groups["brief"] == {"executive_brief", "published_warehouse"}
+    assert groups["brief"] == {"executive_brief", "marts/verdict_figures", "published_warehouse"}
 
 
 def test_what_is_judged_by_day_has_days_and_a_backfill_is_one_run():
@@ -111,7 +112,7 @@ def test_the_graph_has_an_edge_for_every_table_that_a_sql_file_reads(file):
 )
 def test_the_graph_has_an_edge_for_every_table_that_a_room_reads(room, tables):
     own = {*tables, EXECUTIVE_BRIEF, "quality.reconciliation"}
-    files = [f for f in (PACKAGE / room).rglob("*.py") if f.stem not in ("exports", "evidence", "verdict")]
+    files = [f for f in (PACKAGE / room).rglob("*.py") if f.stem not in ("exports", "run_facts", "verdict")]
     read = set().union(*(_tables_read(f.read_text(encoding="utf-8")) for f in files))
     for table in tables:
         assert read - own <= set(READS[table])
