@@ -5,10 +5,12 @@ Every figure is made upstream; here rows are only chosen (what was known by the 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from mission_pipeline.brief.changes import LastBrief
 from mission_pipeline.warehouse import Build
 
 Row = dict[str, Any]
@@ -218,6 +220,21 @@ _PLAN_FINDINGS = (
 )
 _INPUTS = "select data_set, file, sha256, rows from quality.loaded_files order by data_set, file_order, file"
 
+_LAST_BRIEF = """
+select as_of_date, brief_json
+from marts.executive_briefs
+where as_of_date < $as_of
+order by as_of_date desc
+limit 1
+"""
+_FINISHED_RUNS_SINCE = """
+select mission_id, count(*) as runs
+from marts.mission_run_facts
+where status in ('completed', 'failed') and run_date > $last_as_of and run_date <= $as_of
+group by mission_id
+order by mission_id
+"""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -244,6 +261,7 @@ class Facts:
     warnings: list[Row]
     plan_findings: list[Row]
     inputs: list[Row]
+    last_brief: LastBrief | None = None
 
 
 def read_facts(build: Build, as_of: date, *, window_runs: int) -> Facts:
@@ -277,4 +295,15 @@ def read_facts(build: Build, as_of: date, *, window_runs: int) -> Facts:
         warnings=rows(_WARNINGS),
         plan_findings=rows(_PLAN_FINDINGS),
         inputs=rows(_INPUTS),
+        last_brief=_last_brief(build, as_of),
     )
+
+
+def _last_brief(build: Build, as_of: date) -> LastBrief | None:
+    """Return the newest brief of an earlier day, whichever were written after it; None without one."""
+    found = build.frame(_LAST_BRIEF, {"as_of": as_of}).rows()
+    if not found:
+        return None
+    [(day, text)] = found
+    runs = build.frame(_FINISHED_RUNS_SINCE, {"as_of": as_of, "last_as_of": day}).rows()
+    return LastBrief(day, json.loads(text), dict(runs))
