@@ -1,6 +1,7 @@
 """Plain words for every rule, label and figure. One place, so that every format of the brief speaks alike.
 
-Knows no table and no layout. Whoever adds a trigger or a label to the contracts adds its words here; a test compares.
+A value that carries a claim is marked in every text made of it; a plain value gives plain text. Knows no table and no
+layout. Whoever adds a trigger or a label to the contracts adds its words here; a test compares.
 Imports no contract: those load Pandera, and showing a stored brief must not wait for it.
 """
 
@@ -8,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from mission_pipeline.brief.claims import MIDDLE, START, bare, marked, plain
 
 Row = Mapping[str, Any]
 
@@ -148,7 +151,7 @@ FIELD_WORDS: dict[str, str] = {
     "escalations_last_24h": "escalations on the day",
     "human_interventions_last_24h": "human interventions on the day",
     "avg_task_duration_minutes": "mean task duration (minutes)",
-    "approval_rate": "share of decisions approved (0-1)",
+    "approval_rate": "share of decisions approved",
     "escalation_rate": "escalations per task",
 }
 SOURCE_WORDS: dict[str, str] = {
@@ -199,10 +202,10 @@ def number(value: float | None, decimals: int = 2) -> str:
         return UNKNOWN
     if isinstance(value, bool):
         return yes_no(value)
-    text = f"{value:,.{decimals}f}"
+    text = f"{bare(value):,.{decimals}f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
+    return marked(value, "0" if text == "-0" else text)
 
 
 def points(value: float | None) -> str:
@@ -217,14 +220,14 @@ def percent(value: float | None) -> str:
 
 def share(value: float | None) -> str:
     """Return a 0-1 share as whole per cent: more places would feign precision."""
-    return UNKNOWN if value is None else f"{100 * value:.0f} %"
+    return UNKNOWN if value is None else f"{marked(value, f'{100 * value:.0f}')} %"
 
 
 def counted(count: int | float | None, singular: str, plural: str | None = None) -> str:
     """Return a count with its noun in the right number: "1 run", "2 runs", "unknown runs"."""
     plural = plural or f"{singular}s"
     text = number(count)
-    return f"{text} {singular if text == '1' else plural}"
+    return f"{text} {singular if plain(text) == '1' else plural}"
 
 
 def minutes(value: float | None) -> str:
@@ -239,14 +242,17 @@ def yes_no(value: bool | None) -> str:
 
 def listed(parts: Sequence[str]) -> str:
     """Join as in speech: "a", "a and b", "a, b and c"."""
+    parts = [str(part) for part in parts]
     if len(parts) <= 1:
         return "".join(parts)
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def capitalised(text: str) -> str:
-    """Return the text with its first letter in upper case and the rest as it is."""
-    return text[:1].upper() + text[1:]
+    """Return the text with its first letter in upper case and the rest as it is, also within a mark."""
+    text = str(text)
+    first = text.index(MIDDLE) + 1 if text.startswith(START) else 0
+    return text[:first] + text[first : first + 1].upper() + text[first + 1 :]
 
 
 def kpi_words(kpi_name: str | None) -> str:
@@ -254,7 +260,8 @@ def kpi_words(kpi_name: str | None) -> str:
     if kpi_name is None:
         return "no KPI"
     stem, _, ending = kpi_name.rpartition("_")
-    return (stem if stem and ending.lower() in _KPI_UNITS else kpi_name).replace("_", " ").strip() or kpi_name
+    words = stem if stem and ending.lower() in _KPI_UNITS else bare(kpi_name)
+    return marked(kpi_name, words.replace("_", " ").strip() or bare(kpi_name))
 
 
 def kpi_unit(kpi_name: str | None, value: float | None = None) -> str:
@@ -267,7 +274,7 @@ def kpi_unit(kpi_name: str | None, value: float | None = None) -> str:
 
 def kpi_values(kpi_name: str | None, *values: float | None) -> list[str]:
     """Return values of one KPI with its unit and the same number of decimals, so that they compare at a glance."""
-    texts = [number(value) for value in values if value is not None]
+    texts = [plain(number(value)) for value in values if value is not None]
     decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
     return [
         UNKNOWN if value is None else f"{value:,.{decimals}f} {kpi_unit(kpi_name, value)}".rstrip() for value in values
@@ -290,9 +297,9 @@ def task_words(task_id: str | None, task_name: str | None) -> str:
     """Return a task by its id and, where it has one, its name in quotes."""
     if task_id is None:
         return "no task known"
-    return f'{task_id} "{task_name}"' if task_name else task_id
+    return f'{task_id} "{task_name}"' if task_name else str(task_id)
 
 
 def mission_words(mission_id: str | None, mission_name: str | None) -> str:
     """Return a mission by its name, else its id; without either it is the portfolio."""
-    return mission_name or mission_id or "the portfolio"
+    return str(mission_name or mission_id or "the portfolio")

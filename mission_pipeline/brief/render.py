@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from mission_pipeline.brief.claims import plain
 from mission_pipeline.brief.document import Document, Entry, Section, Table, document_of
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class _Markup(str):
 
 
 def printable(text: str) -> str:
-    """Return text on one line without control characters, so that data can steer neither terminal nor layout."""
-    spaced = re.sub(r"\s+", " ", text)
+    """Return text on one line, without marks and control characters: data can steer neither terminal nor layout."""
+    spaced = re.sub(r"\s+", " ", plain(text))
     return "".join(
         " " if unicodedata.category(letter) in ("Zl", "Zp")
         else "�" if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Cn") and letter != "\u00ad"
@@ -74,7 +75,7 @@ def _environment() -> jinja2.Environment:
         "bullet": _Markup("-"),
         "marker": lambda index: _Markup(f"{index}."),
         "ruler": lambda is_numeric: _Markup("---:" if is_numeric else "---"),
-        "stop": lambda label: _Markup("" if label.endswith((".", ":")) else ":"),
+        "stop": lambda label: _Markup("" if plain(label).endswith((".", ":")) else ":"),
     }
     return environment
 
@@ -92,7 +93,9 @@ def markdown_of(brief: Mapping[str, Any] | Document) -> str:
 
 def json_of(brief: Mapping[str, Any]) -> str:
     """Return the brief's JSON: keys in the order of the contract, the same bytes for the same brief."""
-    return json.dumps(brief, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    from pydantic_core import to_json  # a brief of hundreds of missions is megabytes, which json sets ten times slower
+
+    return to_json(brief, indent=2, inf_nan_mode="null").decode() + "\n"
 
 
 def print_brief(console: Console, brief: Mapping[str, Any] | Document, *, only_first_screen: bool = False) -> None:
@@ -166,7 +169,7 @@ def _item(mark: str, item: Entry) -> RenderableType:
     from rich.text import Text
 
     line = Text(printable(item.label), style="bold")
-    line.append("" if item.label.endswith((".", ":")) else ":")
+    line.append("" if plain(item.label).endswith((".", ":")) else ":")
     line.append(f" {printable(item.text)}", style="not bold")
     grid = Grid.grid(padding=(0, 1, 0, 0))
     grid.add_column(no_wrap=True)
@@ -182,6 +185,7 @@ def _grid(table: Table, width: int) -> RenderableType:
     from rich.table import Table as Grid
     from rich.text import Text
 
+    table = replace(table, rows=tuple(tuple(printable(cell) for cell in row) for row in table.rows))
     grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for column, column_width in zip(table.columns, _column_widths(table, width), strict=True):
         grid.add_column(
@@ -191,7 +195,7 @@ def _grid(table: Table, width: int) -> RenderableType:
             width=column_width,
         )
     for row in table.rows:
-        grid.add_row(*(Text(printable(cell)) for cell in row))
+        grid.add_row(*(Text(cell) for cell in row))
     return grid
 
 
