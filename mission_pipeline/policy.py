@@ -370,7 +370,7 @@ class Policy(_Section):
         return self._by_mission.get(mission_id, self)
 
     def limits(self) -> dict[str, float]:
-        """Return every number of the policy by its place: sections and name, with dots between."""
+        """Return every number of the policy by its place: sections and name, with dots between; a switch is 1 or 0."""
         return _numbers(self.model_dump(exclude={"missions", "sha256", "version"}), "")
 
     def has_own(self, mission_id: str | None) -> bool:
@@ -396,7 +396,7 @@ def _numbers(values: dict[str, Any], place: str) -> dict[str, float]:
     for name, value in values.items():
         if isinstance(value, dict):
             found |= _numbers(value, f"{place}{name}.")
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        elif isinstance(value, (int, float)):
             found[place + name] = float(value)
     return found
 
