@@ -125,7 +125,7 @@ class _Differences:
         elif isinstance(then, dict) and isinstance(today, dict):
             for key in (*(key for key in then if key in today), *sorted(then.keys() ^ today.keys())):
                 place = f"{path}.{key}" if path else key
-                what = (*words, key.replace("_", " "))
+                what = (*words, key.replace("_", " ").replace("kpi", "KPI"))
                 self.hold(place, what, then.get(key, _ABSENT), today.get(key, _ABSENT))
         elif isinstance(then, list) and isinstance(today, list):
             self._hold_lists(path, words, then, today)
@@ -223,7 +223,10 @@ def comparison_lines(comparison: Mapping[str, Any]) -> list[str]:
     else:
         lines.append(f"{say.capitalised(say.counted(len(differences), 'figure or label', 'figures or labels'))} differ"
                      f"{'s' if len(differences) == 1 else ''}:")  # fmt: skip
-        lines += _shown([f"{each['what']} ({each['path']}): {_change(each)}" for each in differences])
+        ranked = sorted(differences, key=lambda each: _weight(each["path"]))
+        lines += _shown([f"{each['what']} ({each['path']}): {_change(each)}" for each in ranked])
+        if all(_weight(each["path"]) for each in differences):
+            lines.append("Status, primary driver and confidence would be the same.")
     first_screen = [each for each in comparison["wording"] if each["path"] in _FIRST_SCREEN]
     if first_screen:
         lines += ["", "What the first screen would say today:"]
@@ -236,6 +239,19 @@ def comparison_lines(comparison: Mapping[str, Any]) -> list[str]:
         lines += ["", "Not compared, because the brief was written by another release: "
                   f"{', '.join(comparison['not_compared'])}."]  # fmt: skip
     return lines
+
+
+_WEIGHTS = (
+    re.compile(r"(status|primary_driver|confidence)\b"),
+    re.compile(r"missions\[\d+\](\.status)?$|triggers\[\d+\]$"),
+    re.compile(r"missions\[\d+\]\.(health_score|autonomy_score|kpi_latest_value|kpi_trend|finished_runs)$"),
+    re.compile(r"portfolio\.friction\[\d+\](\.friction_minutes|\.bottleneck_status)?$"),
+)
+
+
+def _weight(path: str) -> int:
+    """Return how soon a difference is told: what decides first, then statuses, main figures and friction."""
+    return next((rank for rank, pattern in enumerate(_WEIGHTS) if pattern.match(path)), len(_WEIGHTS))
 
 
 def _cause_lines(comparison: Mapping[str, Any]) -> list[str]:

@@ -52,6 +52,17 @@ def test_a_figure_is_named_by_path_and_in_words_with_both_values():
     )
 
 
+def test_what_decides_is_told_first():
+    then = brief(missions=[mission("M1", stability_score=1.0)], portfolio={"completed_runs": 1}, win={"first": 1})
+    today = brief(missions=[mission("M1", stability_score=2.0, health_score=81.0)],
+                  portfolio={"completed_runs": 2}, win={"first": 2}, status="ON_TRACK")  # fmt: skip
+    told = [line.partition(" (")[0].strip() for line in comparison_lines(comparison_of(then, today))[3:8]]
+    assert told == ["status", 'M1 "Mission M1", health score', 'M1 "Mission M1", stability score', "completed runs",
+                    "win, first"]  # fmt: skip
+    same = comparison_lines(comparison_of(then, {**today, "status": "WATCH"}))
+    assert "Status, primary driver and confidence would be the same." in same
+
+
 def test_one_mission_more_does_not_make_those_after_it_differ():
     found = comparison_of(brief(missions=[mission("M2")]), brief(missions=[mission("M1"), mission("M2")]))
     assert places(found["differences"]) == [("missions[0]", "added")]
