@@ -120,16 +120,18 @@ class Friction:
     def top_rows(self, missions: Integers, keys: Integers) -> Integers:
         """Return for each state the row of its mission's top bottleneck as of its day, or NO_ROW.
 
-        The task with the most friction minutes, of equals the first by id; none where no task has any.
+        The task with the most friction minutes, of equals the first by id; none where no task has any. Equal but for
+        rounding is equal: the same minutes added up in another order may differ in the last bit.
         """
         best = np.full(len(keys), NO_ROW, np.int64)
         most = np.zeros(len(keys))
         own_keys = day_keys(self.missions, self.days)
+        known_minutes = np.append(self.minutes, np.nan).round(9)
         for slot in range(int(self.slots.max(initial=-1)) + 1):
             rows = np.flatnonzero(self.slots == slot)
             place = rows_as_of(own_keys[rows], missions, keys)
             row = np.where(place == NO_ROW, NO_ROW, rows[place])
-            minutes = np.append(self.minutes, np.nan)[row]
+            minutes = known_minutes[row]
             is_more = minutes > most
             best, most = np.where(is_more, row, best), np.where(is_more, minutes, most)
         return best

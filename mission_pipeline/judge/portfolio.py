@@ -169,7 +169,7 @@ def _top_of_all(inputs: Inputs, top_rows: Integers) -> Integers:
     """Return each day's friction row with the most minutes; of equals the first mission's."""
     if len(top_rows) == 0:
         return np.full(top_rows.shape[1], NO_ROW, np.int64)
-    minutes = np.append(inputs.friction.minutes, -1.0)[top_rows]
+    minutes = np.append(inputs.friction.minutes, -1.0).round(9)[top_rows]
     chosen: Integers = np.take_along_axis(top_rows, minutes.argmax(axis=0)[None, :], axis=0)[0]
     return chosen
 

@@ -76,7 +76,7 @@ latest_friction as (
         task_friction.bottleneck_driver,
         row_number() over (
             partition by task_friction.mission_id
-            order by task_friction.friction_minutes desc nulls last, task_friction.task_id
+            order by round(task_friction.friction_minutes, 9) desc nulls last, task_friction.task_id
         ) = 1 and coalesce(task_friction.friction_minutes > 0, false) as is_top_bottleneck
     from marts.task_friction
     inner join latest_days
