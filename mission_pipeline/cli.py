@@ -93,6 +93,7 @@ class BriefFormat(StrEnum):
 
     text = "text"
     md = "md"
+    html = "html"
     json = "json"
 
 
@@ -231,6 +232,8 @@ def brief(
         from mission_pipeline.brief.render import text_of
 
         text = text_of(kept.brief)
+    elif chosen is BriefFormat.html:
+        text = kept.page
     else:
         text = kept.markdown if chosen is BriefFormat.md else kept.json_text
     _deliver(text, output)

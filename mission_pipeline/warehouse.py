@@ -278,11 +278,21 @@ class Build:
         self.connection.execute(f"create schema if not exists {contract.schema_name()}")
 
     def ensure_table(self, contract: type[TableContract]) -> None:
-        """Create an empty table, with its comments, unless it is there."""
+        """Create an empty table, with its comments, unless it is there.
+
+        One that an earlier release made gets the columns that have come since; its rows have NULL there.
+        """
+        table = contract.qualified_name()
         columns = ", ".join(f"{quoted(p.name)} {p.duckdb_type}" for p in contract.columns())
         with self.transaction():
             self.connection.execute(f"create schema if not exists {contract.schema_name()}")
-            self.connection.execute(f"create table if not exists {contract.qualified_name()} ({columns})")
+            self.connection.execute(f"create table if not exists {table} ({columns})")
+            there = {name for name, *_ in self.connection.execute(f"from {table} limit 0").description}
+            for promise in contract.columns():
+                if promise.name not in there:
+                    self.connection.execute(
+                        f"alter table {table} add column {quoted(promise.name)} {promise.duckdb_type}"
+                    )
             comment_on_table(self.connection, contract)
 
 

@@ -25,15 +25,21 @@ if TYPE_CHECKING:
     from mission_pipeline.warehouse import Build
 
 BRIEFS_FOLDER = "briefs"
+BRIEF_SUFFIXES = (".md", ".html", ".json")
+"""The files of a day's brief; a brief that a release without HTML pages made has no ``.html``."""
 
 
 @dataclass(frozen=True)
 class StoredBrief:
-    """A brief as it is kept: the day and the two texts, byte for byte as in its files."""
+    """A brief as it is kept: the day and its texts, byte for byte as in its files.
+
+    ``html`` is None in a brief that was made by a release without HTML pages.
+    """
 
     as_of: date
     json_text: str
     markdown: str
+    html: str | None = None
 
     @property
     def brief(self) -> dict[str, Any]:
@@ -41,13 +47,31 @@ class StoredBrief:
         parsed: dict[str, Any] = json.loads(self.json_text)
         return parsed
 
+    @property
+    def page(self) -> str:
+        """The HTML page.
+
+        Raises:
+            NothingToJudge: a release without HTML pages made this brief.
+
+        """
+        if self.html is None:
+            raise NothingToJudge(
+                f"The brief as of {self.as_of} is older than the HTML pages and has none. "
+                f"Run `mission refresh --as-of {self.as_of}` to make it again, or choose --format md."
+            )
+        return self.html
+
 
 def write_brief(build: Build, verdict: Verdict, policy: Policy) -> StoredBrief:
     """Compose the brief of the verdict's day and keep it as that day's row of marts.executive_briefs; write no file."""
+    from mission_pipeline.brief.figures import write_figures
+    from mission_pipeline.brief.html import html_of
     from mission_pipeline.brief.render import json_of, markdown_of
 
+    write_figures(build, verdict)
     brief = composed_brief(build, verdict, policy)
-    kept = StoredBrief(verdict.as_of, json_of(brief), markdown_of(brief))
+    kept = StoredBrief(verdict.as_of, json_of(brief), markdown_of(brief), html_of(brief))
     _upsert(build, brief, kept)
     return kept
 
@@ -84,6 +108,7 @@ def _upsert(build: Build, brief: dict[str, Any], kept: StoredBrief) -> None:
         "policy_sha256": brief["policy"]["sha256"],
         "brief_json": kept.json_text,
         "brief_markdown": kept.markdown,
+        "brief_html": kept.html,
     }
     schema = {**ExecutiveBriefs.polars_schema(), "confidence_reasons": pl.List(pl.String)}
     frame = pl.DataFrame([row], schema=schema)
@@ -99,14 +124,15 @@ def stored_briefs(build: Build) -> Iterator[StoredBrief]:
     days = build.frame("select as_of_date from marts.executive_briefs order by as_of_date")["as_of_date"].to_list()
     for day in days:
         [row] = build.frame(
-            "select as_of_date, brief_json, brief_markdown from marts.executive_briefs where as_of_date = $as_of",
+            "select as_of_date, brief_json, brief_markdown, brief_html from marts.executive_briefs "
+            "where as_of_date = $as_of",
             {"as_of": day},
         ).rows()
         yield StoredBrief(*row)
 
 
 def write_brief_files(briefs: Iterable[StoredBrief], warehouse_folder: Path) -> list[Path]:
-    """Write ``briefs/<as-of>.md`` and ``.json`` of published briefs, each whole or not at all.
+    """Write ``briefs/<as-of>.md``, ``.html`` and ``.json`` of published briefs, each whole or not at all.
 
     A file that already says the same is left alone, so passing every published brief is cheap and mends lost files.
 
@@ -119,10 +145,11 @@ def write_brief_files(briefs: Iterable[StoredBrief], warehouse_folder: Path) -> 
     """
     files = []
     for kept in briefs:
-        for suffix, text in ((".md", kept.markdown), (".json", kept.json_text)):
-            file = warehouse_folder / BRIEFS_FOLDER / f"{kept.as_of.isoformat()}{suffix}"
-            write_atomically(file, text)
-            files.append(file)
+        for suffix, text in zip(BRIEF_SUFFIXES, (kept.markdown, kept.html, kept.json_text), strict=True):
+            if text is not None:
+                file = warehouse_folder / BRIEFS_FOLDER / f"{kept.as_of.isoformat()}{suffix}"
+                write_atomically(file, text)
+                files.append(file)
     return files
 
 
@@ -154,8 +181,10 @@ def stored_brief(connection: DuckDBPyConnection, as_of: date | None) -> StoredBr
             f"There is no brief as of {chosen}. There are briefs as of {spans(days)}. "
             f"Run `mission refresh --as-of {chosen}` to make it."
         )
+    # By pattern, since a warehouse that an earlier release published has no column for the page.
     [row] = connection.execute(
-        "select as_of_date, brief_json, brief_markdown from marts.executive_briefs where as_of_date = $as_of",
+        "select columns('^(as_of_date|brief_json|brief_markdown|brief_html)$') from marts.executive_briefs "
+        "where as_of_date = $as_of",
         {"as_of": chosen},
     ).fetchall()
     return StoredBrief(*row)

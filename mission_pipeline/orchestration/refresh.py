@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from mission_pipeline.brief.store import BRIEFS_FOLDER
+from mission_pipeline.brief.store import BRIEF_SUFFIXES, BRIEFS_FOLDER
 from mission_pipeline.errors import ContractBroken, MissionPipelineError, NothingToJudge, WarehouseFault
 from mission_pipeline.ingest.newest_day import run_days
 from mission_pipeline.orchestration.home import LOG_FILE
@@ -154,7 +154,7 @@ def _run(
         as_of=days[-1],
         run_id=result.run_id,
         published_file=Warehouse(settings.warehouse).published_file,
-        brief_files=[folder / f"{day.isoformat()}{suffix}" for day in days for suffix in (".md", ".json")],
+        brief_files=[folder / f"{day.isoformat()}{suffix}" for day in days for suffix in BRIEF_SUFFIXES],
         warnings=[*observer.notes, *_warnings_of(result)],
     )
 

@@ -39,7 +39,8 @@ def test_a_refresh_prints_progress_the_first_screen_and_where_everything_is(refr
     assert "Status              WATCH" in printed
     assert "Autonomy regression in Accelerate Sales Pipeline Progression" in printed
     assert "What to fix" not in printed
-    for place in ("briefs/2026-02-06.md", "briefs/2026-02-06.json", "mission_control.duckdb", "exports"):
+    briefs = [f"briefs/2026-02-06.{suffix}" for suffix in ("md", "html", "json")]
+    for place in (*briefs, "mission_control.duckdb", "exports"):
         assert str(folder / place) in printed
         assert (folder / place).exists()
 
@@ -50,6 +51,8 @@ def test_the_brief_shown_again_is_the_one_that_was_refreshed(refreshed):
     assert mission("brief", "--warehouse", folder, "--format", "json").stdout == stored
     markdown = (folder / "briefs" / "2026-02-06.md").read_text(encoding="utf-8")
     assert mission("brief", "--warehouse", folder, "--format", "md").stdout == markdown
+    page = (folder / "briefs" / "2026-02-06.html").read_text(encoding="utf-8")
+    assert mission("brief", "--warehouse", folder, "--format", "html").stdout == page
     text = mission("brief", "--warehouse", folder).stdout
     assert text.startswith("Mission brief as of 2026-02-06\n")
     assert "What would turn the status to ON_TRACK" in text

@@ -74,7 +74,7 @@ def test_a_refresh_says_what_each_stage_did(refreshed):
     assert [line.split(":")[0] for line in said] == ["ingest", "validate", "derive", "judge", "brief"]
     assert outcome.as_of == date(2026, 2, 6)
     assert outcome.published_file.is_file()
-    assert [file.name for file in outcome.brief_files] == ["2026-02-06.md", "2026-02-06.json"]
+    assert [file.name for file in outcome.brief_files] == ["2026-02-06.md", "2026-02-06.html", "2026-02-06.json"]
     assert all(file.is_file() for file in outcome.brief_files)
     assert any("reported figures differ" in warning for warning in outcome.warnings)
 
@@ -89,6 +89,8 @@ def test_the_ui_sees_the_run_its_brief_and_its_checks(refreshed):
         assert record.partition_key == "2026-02-06"
         assert shown["brief"].value == outcome.brief_files[0].read_text(encoding="utf-8")
         assert shown["status"].value == "WATCH"
+        paths = [shown[f"{suffix}_file"].value for suffix in ("md", "html", "json")]
+        assert paths == [str(file) for file in outcome.brief_files]
         [published] = instance.fetch_materializations(PUBLISHED, limit=5).records
         assert published.partition_key == "2026-02-06"
         [rows] = instance.fetch_materializations(dg.AssetKey(["staging", "mission_runs"]), limit=5).records
@@ -242,7 +244,7 @@ def test_the_first_and_the_last_day_with_data_can_be_judged(settings):
     assert refresh(settings, as_of=date(2026, 2, 1)).as_of == date(2026, 2, 1)
     today = run_backfill(settings, first=NOW.date(), last=NOW.date(), on_progress=lambda _: None)
     assert today.as_of == NOW.date()
-    assert {file.name for file in today.brief_files} == {"2026-02-07.md", "2026-02-07.json"}
+    assert {file.name for file in today.brief_files} == {"2026-02-07.md", "2026-02-07.html", "2026-02-07.json"}
 
 
 def test_a_policy_that_is_not_valid_is_refused_before_anything_is_written(tmp_path):

@@ -12,12 +12,13 @@ from brief_samples import compose, empty_scorecard, snapshot, verdict
 from mission_pipeline.brief import store
 from mission_pipeline.brief.exports import export_records, write_exports
 from mission_pipeline.brief.files import write_atomically
+from mission_pipeline.brief.html import html_of
 from mission_pipeline.brief.render import json_of, markdown_of
 from mission_pipeline.contracts.catalog import ALL_CONTRACTS
 from mission_pipeline.contracts.derived import AgentRollingStats
 from mission_pipeline.contracts.judged import ExecutiveBriefs, PortfolioSnapshots
 from mission_pipeline.errors import ContractBroken, NothingToJudge, WarehouseFault
-from mission_pipeline.warehouse import Warehouse
+from mission_pipeline.warehouse import Warehouse, check_contract
 
 
 @pytest.fixture
@@ -45,6 +46,7 @@ def test_a_brief_without_any_data_is_kept_as_a_row(empty_build, policy):
     assert row["confidence_reasons"] == ["no mission has a finished run"]
     assert row["brief_json"] == kept.json_text
     assert row["brief_markdown"] == kept.markdown
+    assert row["brief_html"] == kept.html == html_of(kept.brief)
 
 
 def test_a_day_briefed_again_replaces_its_row_and_no_other(empty_build, policy):
@@ -68,18 +70,17 @@ def test_a_row_that_breaks_the_contract_leaves_the_old_one(empty_build, policy):
 
 def test_files_hold_what_the_rows_hold_and_are_left_alone_when_they_do(tmp_path, policy):
     brief = compose(policy)
-    kept = store.StoredBrief(date(2026, 2, 6), json_of(brief), markdown_of(brief))
+    kept = store.StoredBrief(date(2026, 2, 6), json_of(brief), markdown_of(brief), html_of(brief))
     files = store.write_brief_files([kept], tmp_path)
-    assert [file.name for file in files] == ["2026-02-06.md", "2026-02-06.json"]
-    assert files[0].read_text(encoding="utf-8") == kept.markdown
-    assert files[1].read_text(encoding="utf-8") == kept.json_text
+    assert [file.name for file in files] == ["2026-02-06.md", "2026-02-06.html", "2026-02-06.json"]
+    assert [file.read_text(encoding="utf-8") for file in files] == [kept.markdown, kept.html, kept.json_text]
     before = [file.stat().st_ino for file in files]
     store.write_brief_files([kept], tmp_path)
     assert [file.stat().st_ino for file in files] == before
     files[0].write_text("half a bri", encoding="utf-8")
     store.write_brief_files([kept], tmp_path)
     assert files[0].read_text(encoding="utf-8") == kept.markdown
-    assert sorted(path.name for path in files[0].parent.iterdir()) == ["2026-02-06.json", "2026-02-06.md"]
+    assert sorted(path.name for path in files[0].parent.iterdir()) == sorted(file.name for file in files)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
@@ -131,6 +132,42 @@ def test_the_newest_brief_is_the_default_and_a_missing_day_says_which_there_are(
     assert str(caught.value) == (
         "There is no brief as of 2026-02-05. There are briefs as of 2026-02-01 to 2026-02-03 and 2026-02-06. "
         "Run `mission refresh --as-of 2026-02-05` to make it."
+    )
+
+
+def make_older(build):
+    """Make of a build's briefs what the release before the HTML pages left."""
+    build.execute("alter table marts.executive_briefs drop column brief_html")
+
+
+def test_a_build_of_an_earlier_release_keeps_its_briefs_and_gets_pages_from_now_on(empty_build, policy, tmp_path):
+    old = keep(empty_build, policy, date(2026, 2, 5))
+    make_older(empty_build)
+    new = keep(empty_build, policy, date(2026, 2, 6))
+    assert list(store.stored_briefs(empty_build)) == [replace(old, html=None), new]
+    check_contract(empty_build, ExecutiveBriefs)
+    files = store.write_brief_files(store.stored_briefs(empty_build), tmp_path)
+    assert [file.name for file in files] == [
+        "2026-02-05.md", "2026-02-05.json", "2026-02-06.md", "2026-02-06.html", "2026-02-06.json",
+    ]  # fmt: skip
+    again = keep(empty_build, policy, date(2026, 2, 5))
+    assert next(store.stored_briefs(empty_build)) == again == old
+
+
+def test_a_warehouse_that_an_earlier_release_published_shows_its_briefs_and_says_that_they_have_no_page(
+    empty_build, policy, tmp_path
+):
+    old = keep(empty_build, policy, date(2026, 2, 5))
+    make_older(empty_build)
+    warehouse = Warehouse(tmp_path / "warehouse")
+    warehouse.publish(empty_build, {})
+    shown = store.published_brief(warehouse, None)
+    assert shown == replace(old, html=None)
+    with pytest.raises(NothingToJudge) as caught:
+        _ = shown.page
+    assert str(caught.value) == (
+        "The brief as of 2026-02-05 is older than the HTML pages and has none. "
+        "Run `mission refresh --as-of 2026-02-05` to make it again, or choose --format md."
     )
 
 

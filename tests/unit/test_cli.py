@@ -102,16 +102,17 @@ def test_the_newest_brief_is_shown_by_default(warehouse):
 
 def test_a_brief_of_a_day_in_each_format_is_what_was_stored(warehouse):
     with warehouse.published() as connection:
-        [(markdown, stored)] = connection.execute(
-            "select brief_markdown, brief_json from marts.executive_briefs where as_of_date = date '2026-02-05'"
+        [(markdown, page, stored)] = connection.execute(
+            "select brief_markdown, brief_html, brief_json from marts.executive_briefs where as_of_date = date '2026-02-05'"
         ).fetchall()
     asked = ("brief", "--warehouse", warehouse.folder, "--as-of", "2026-02-05")
     assert mission(*asked, "--format", "md").stdout == markdown
+    assert mission(*asked, "--format", "html").stdout == page
     assert mission(*asked, "--format", "json").stdout == stored
     assert mission(*asked, "--json").stdout == stored
 
 
-@pytest.mark.parametrize("form", ["text", "md", "json"])
+@pytest.mark.parametrize("form", ["text", "md", "html", "json"])
 def test_a_brief_can_be_written_to_a_file(warehouse, tmp_path, form):
     file = tmp_path / "brief of the day"
     result = mission("brief", "--warehouse", warehouse.folder, "--format", form, "--output", file)

@@ -45,3 +45,14 @@ def test_a_value_that_the_contract_refuses_is_let_in_only_where_the_rows_are_sai
         assert build.replace_table(Steps, frame=steps(("a", 0)), rows_are_checked=True) == 1
         with pytest.raises(ContractBroken, match="unpromised"):
             build.replace_table(Steps, frame=steps(("a", 1)).with_columns(more=1), rows_are_checked=True)
+
+
+def test_a_table_of_an_earlier_release_gets_the_columns_that_have_come_since_and_keeps_its_rows():
+    with build_in_memory() as build:
+        build.execute("create schema staging")
+        build.execute("create table staging.steps as select 'a' as run")
+        build.ensure_table(Steps)
+        build.ensure_table(Steps)
+        assert build.table(Steps).rows() == [("a", None)]
+        kinds = "select column_name, data_type, comment from duckdb_columns() where table_name = 'steps' order by all"
+        assert build.frame(kinds).rows() == [("run", "VARCHAR", "Run."), ("step", "BIGINT", "Step.")]
