@@ -15,6 +15,8 @@ from mission_pipeline.errors import NothingToJudge
 from mission_pipeline.judge.confidence import Confidence, RecordCounts, confidence_as_of
 from mission_pipeline.judge.inputs import read_inputs
 from mission_pipeline.judge.missions_as_of import missions_as_of
+from mission_pipeline.judge.path_to_on_track import Lever, levers_as_of
+from mission_pipeline.judge.what_to_fix import TaskFix, fixes_as_of
 from mission_pipeline.policy import Policy
 from mission_pipeline.warehouse import Build
 
@@ -139,7 +141,8 @@ class Verdict:
 
     ``snapshot``, ``scorecards`` (by mission id, with ``mission_name`` and ``owner``) and ``triggers`` (by rank) are
     rows as they stand in the marts. ``driver`` is the first of the triggers. ``friction`` is the driver mission's top
-    bottleneck; without a driver of one mission, the portfolio's. ``what_to_fix``: tasks, most friction first.
+    bottleneck; without a driver of one mission, the portfolio's. ``what_to_fix``: tasks, most friction first;
+    ``fixes``: tasks, most friction by the week first. ``levers``: what would make each mission ON_TRACK in one run.
     """
 
     as_of: date
@@ -159,6 +162,8 @@ class Verdict:
     records: RecordCounts
     policy_version: str
     policy_sha256: str
+    fixes: tuple[TaskFix, ...] = ()
+    levers: tuple[Lever, ...] = ()
 
 
 def verdict_as_of(build: Build, policy: Policy, as_of: date) -> Verdict:
@@ -180,6 +185,7 @@ def verdict_as_of(build: Build, policy: Policy, as_of: date) -> Verdict:
     driver = triggers[0] if triggers else None
     by_mission = {row["mission_id"]: row for row in scorecards}
     friction = _friction(driver, by_mission, snapshot, tasks)
+    day = missions_as_of(read_inputs(build, through=as_of), policy, as_of)
     return Verdict(
         as_of=as_of,
         status=snapshot["status"],
@@ -187,7 +193,7 @@ def verdict_as_of(build: Build, policy: Policy, as_of: date) -> Verdict:
         trends=TrendCounts(**{label: sum(row["kpi_trend"] == label for row in scorecards) for label in TREND_LABELS}),
         friction=friction,
         action=_action(driver, by_mission, friction, policy),
-        confidence=confidence_as_of(missions_as_of(read_inputs(build, through=as_of), policy, as_of), policy, records),
+        confidence=confidence_as_of(day, policy, records),
         win=_win(scorecards),
         snapshot=snapshot,
         scorecards=scorecards,
@@ -198,6 +204,8 @@ def verdict_as_of(build: Build, policy: Policy, as_of: date) -> Verdict:
         records=records,
         policy_version=policy.version,
         policy_sha256=policy.sha256,
+        fixes=fixes_as_of(build, as_of),
+        levers=levers_as_of(day),
     )
 
 
