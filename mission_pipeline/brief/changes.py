@@ -113,7 +113,10 @@ class _Comparer:
         return {
             "previous_as_of": self.claims.figure("last_brief.as_of", self.last.as_of, _LAST_DAY_SQL),
             "status": {"from": self._earlier("status"), "to": self.now["status"]},
-            "driver": {"from": self._earlier_driver(), "to": _driver(self.now)},
+            "driver": {
+                "from": self._driver(self._earlier("primary_driver", is_claimed=False)),
+                "to": self._driver(self.now["primary_driver"]),
+            },
             "followed": self._followed(),
             "missions": self._mission_statuses(),
             "triggers_gained": self._triggers_gained(),
@@ -170,14 +173,14 @@ class _Comparer:
 
     # ------------------------------------------------------------------ what changed
 
-    def _earlier_driver(self) -> dict[str, Any] | None:
-        driver = self._earlier("primary_driver", is_claimed=False) or {}
-        if driver.get("trigger") is None:
+    def _driver(self, driver: Json | None) -> dict[str, Any] | None:
+        if driver is None or driver.get("trigger") is None:
             return None
+        mission_id = bare(driver.get("mission_id"))
         return {
-            "trigger": driver["trigger"],
-            "mission_id": self._id(driver.get("mission_id")),
-            "mission_name": self._name(driver.get("mission_id")),
+            "trigger": bare(driver["trigger"]),
+            "mission_id": self._id(mission_id),
+            "mission_name": self._name(mission_id),
         }
 
     def _mission_statuses(self) -> list[dict[str, Any]]:
@@ -388,13 +391,6 @@ class _Comparer:
 def _path(*steps: str | int) -> str:
     """Return a path as SQL's JSON functions read it, such as ``$.missions[0].status``."""
     return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-
-
-def _driver(brief: Json) -> dict[str, Any] | None:
-    driver = brief["primary_driver"]
-    if driver["trigger"] is None:
-        return None
-    return {key: driver[key] for key in ("trigger", "mission_id", "mission_name")}
 
 
 def _measure(name: str, before: Any, after: Any, direction: str) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 import json
 from datetime import date, datetime
 
+import duckdb
 import pytest
 from conftest import refresh_into
 from portfolios import OTHER_PORTFOLIO_LOGS, OTHER_PORTFOLIO_RUNS, log, run, write_records, write_reference
 
 from mission_pipeline.cli import app
-from mission_pipeline.errors import PolicyFault
+from mission_pipeline.errors import PolicyFault, WarehouseFault
 from mission_pipeline.orchestration.comparison import compare_day
+from mission_pipeline.orchestration.refresh import run_refresh
 from mission_pipeline.settings import SHIPPED_POLICY_FILE, Settings
 
 NOW = "2026-03-07T06:00:00"
@@ -128,9 +130,30 @@ def test_data_of_later_days_alone_changes_only_the_books(tmp_path):
     assert {"data_quality.rows_in", "data_quality.rows_valid"} <= {each["path"] for each in found["books"]}
 
 
-def test_a_policy_that_no_brief_was_judged_by_is_refused(corrected, tmp_path):
-    folder, *_ = corrected
+def test_other_limits_than_those_that_judged_are_refused_until_a_refresh(tmp_path):
+    write_reference(tmp_path / "raw")
+    write_records(tmp_path / "raw" / "mission_runs.json", OTHER_PORTFOLIO_RUNS[:2])
+    write_records(tmp_path / "raw" / "task_execution_logs.json", OTHER_PORTFOLIO_LOGS[:2])
+    refresh(tmp_path, date(2026, 3, 1))
+    text = SHIPPED_POLICY_FILE.read_text(encoding="utf-8")
     other = tmp_path / "other.toml"
-    other.write_text(SHIPPED_POLICY_FILE.read_text(encoding="utf-8") + "\n# another hash\n", encoding="utf-8")
-    with pytest.raises(PolicyFault, match="Run `mission refresh` with it first"):
-        compare_day(settings_of(folder, other), DAY)
+    other.write_text(text.replace("on_track_from = 85", "on_track_from = 71"), encoding="utf-8")
+    assert other.read_text(encoding="utf-8") != text
+    with pytest.raises(PolicyFault, match=r"\(health\.on_track_from differ\)\. Run `mission refresh`"):
+        compare_day(settings_of(tmp_path, other), None)
+    run_refresh(settings_of(tmp_path, other), as_of=date(2026, 3, 5), on_progress=lambda _: None)
+    found = compare_day(settings_of(tmp_path, other), date(2026, 3, 1))
+    assert found["causes"]["files"] == []
+    assert found["causes"]["policy"]["then"]["sha256"] != found["causes"]["policy"]["today"]["sha256"]
+    assert any(each["path"].startswith("path_to_on_track") for each in found["differences"])
+
+
+def test_a_warehouse_of_another_release_asks_for_a_refresh(tmp_path):
+    write_reference(tmp_path / "raw")
+    write_records(tmp_path / "raw" / "mission_runs.json", OTHER_PORTFOLIO_RUNS[:2])
+    write_records(tmp_path / "raw" / "task_execution_logs.json", OTHER_PORTFOLIO_LOGS[:2])
+    _, warehouse, _ = refresh(tmp_path, date(2026, 3, 1))
+    with duckdb.connect(str(warehouse.published_file)) as connection:
+        connection.execute("drop table quality.policy_limits")
+    with pytest.raises(WarehouseFault, match=r"published by another release.*Run `mission refresh` first"):
+        compare_day(settings_of(tmp_path), None)
