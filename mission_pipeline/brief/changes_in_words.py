@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
@@ -35,7 +35,7 @@ class ChangesInWords:
     paragraph: str | None = None
     lines: tuple[Line, ...] = ()
     kpis: tuple[tuple[str, ...], ...] = ()
-    left_out: Mapping[str, int] | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def changes_in_words(changes: Json | None) -> ChangesInWords:
@@ -61,7 +61,7 @@ def changes_in_words(changes: Json | None) -> ChangesInWords:
     if changes["policy"] is not None:
         text = f"version {changes['policy']['from']} then, {changes['policy']['to']} now, or the same with other limits"
         lines.append(("Policy", f"{text}: not every difference comes from the missions.", ()))
-    lists = {"mission": "missions", "new finding": "triggers_gained", "finding gone": "triggers_lost", "KPI": "kpis"}
+    lists = {"mission": "missions", "new finding": "triggers_gained", "lost finding": "triggers_lost", "KPI": "kpis"}
     return ChangesInWords(
         title=f"{TITLE} ({changes['previous_as_of']})",
         paragraph=None if changes["kpis"] else "No KPI moved.",

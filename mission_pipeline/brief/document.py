@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
+from mission_pipeline.brief.changes_in_words import KPI_COLUMNS, changes_in_words
 
 Brief = Mapping[str, Any]
 
@@ -62,7 +63,18 @@ class Document:
 
 def document_of(brief: Brief) -> Document:
     """Return the whole document of a brief."""
-    makers = (_what_to_fix, _what_went_well, _missions, _kpis, _friction, _autonomy, _risks, _reported, _data_quality)
+    makers = (
+        _what_to_fix,
+        _changes,
+        _what_went_well,
+        _missions,
+        _kpis,
+        _friction,
+        _autonomy,
+        _risks,
+        _reported,
+        _data_quality,
+    )
     sections = [section for make in makers if (section := make(brief)) is not None]
     return Document(
         title=f"Mission brief as of {brief['as_of']}",
@@ -119,6 +131,19 @@ def _what_to_fix(brief: Brief) -> Section:
         items=items,
         is_ranked=True,
         notes=_more(len(fixes), SHOWN_FIXES, "finding"),
+    )
+
+
+def _changes(brief: Brief) -> Section | None:
+    if "changes" not in brief:
+        return None  # a brief of an earlier release
+    told = changes_in_words(brief["changes"])
+    return Section(
+        told.title,
+        (told.paragraph,) if told.paragraph else (),
+        items=tuple(Entry(*line) for line in told.lines),
+        table=Table(KPI_COLUMNS, frozenset({"Then", "Now", "Change"}), told.kpis) if told.kpis else None,
+        notes=tuple(note for what, count in told.left_out.items() for note in _more(count, 0, what)),
     )
 
 
