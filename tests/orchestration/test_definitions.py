@@ -112,7 +112,11 @@ def test_the_graph_has_an_edge_for_every_table_that_a_sql_file_reads(file):
 )
 def test_the_graph_has_an_edge_for_every_table_that_a_room_reads(room, tables):
     own = {*tables, EXECUTIVE_BRIEF, "quality.reconciliation"}
-    files = [f for f in (PACKAGE / room).rglob("*.py") if f.stem not in ("exports", "run_facts", "verdict", "what_to_fix", "wait_assumption")]
+    files = [
+        f
+        for f in (PACKAGE / room).rglob("*.py")
+        if f.stem not in ("exports", "run_facts", "verdict", "what_to_fix", "wait_assumption")
+    ]
     read = set().union(*(_tables_read(f.read_text(encoding="utf-8")) for f in files))
     for table in tables:
         assert read - own <= set(READS[table])
