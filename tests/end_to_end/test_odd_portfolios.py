@@ -1,0 +1,257 @@
+"""Portfolios at the edges: hardly any data, nothing but failures, targets of 0. Each is judged sensibly and in words.
+
+Every stage of a refresh runs on real files; Dagster, which other tests drive, is left out.
+"""
+
+import json
+import re
+from datetime import date, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from portfolios import log, run, task, write_records
+
+from mission_pipeline.derive.tables import DERIVED_TABLES
+from mission_pipeline.errors import NothingToJudge
+from mission_pipeline.orchestration import stages
+from mission_pipeline.settings import SHIPPED_POLICY_FILE, Settings
+
+NOW = datetime(2026, 6, 1, 6)
+FIRST = date(2026, 3, 1)
+HOURS = {"baseline_hours": 10, "target_hours": 5}
+UNWORDED = re.compile(
+    r"\b(None|nan|NaN|null|NULL|inf|nil|undefined)\b|[{}\ue000-\uf8ff]|\(\s*\)|\s[.;,](\s|$)|\.\s*\.(\s|$)"
+)
+"""What no sentence of a brief may hold: a value that was not put into words, or an empty place where one should be."""
+
+
+def runs_of(mission, values, *, days=None, **fields):
+    """One quiet run for each value of the KPI `hours`, a day apart; None is not observed."""
+    runs = []
+    for place, value in enumerate(values):
+        day = FIRST + timedelta(days=place if days is None else days[place])
+        kpis = {} if value is None else {"hours": value}
+        start, end = (f"{day}T{8 + place % 12:02}:{minute}:00Z" for minute in ("00", "30"))
+        fields_of_run = {"kpis": kpis, "total_duration_minutes": 30, **fields}
+        runs.append(run(f"{mission}-{place + 1:02}", mission, start, end, **fields_of_run))
+    return runs
+
+
+def judged(folder, policy, missions, *, as_of):
+    """Refresh a portfolio through every stage, and return its brief, its texts and its rows.
+
+    ``missions``: by id, its KPIs and its runs; each run executes one task of 10 minutes within its estimate.
+    """
+    every_run = [one for _, runs in missions.values() for one in runs]
+    records = {
+        "business_missions": [{"mission_id": one, "mission_name": f"Mission {one}", "description": ""} for one in missions],
+        "decomposed_mission_tasks": [{"mission_id": one, "tasks": [task(f"{one}t", 1, 10)]} for one in missions],
+        "specialized_agents": [{"agent_id": "A", "name": "Agent A", "description": "", "status": "available"}],
+        "agent_capabilities_matrix": [{"task_id": f"{one}t", "capable_agents": ["A"]} for one in missions],
+        "mission_kpis": [{"mission_id": one, "kpis": kpis} for one, (kpis, _) in missions.items()],
+        "mission_runs": every_run,
+        "task_execution_logs": [
+            log(one["run_id"], one["mission_id"], f"{one['mission_id']}t", "A", 10) for one in every_run
+        ],
+    }  # fmt: skip
+    for name, rows in records.items():
+        write_records(folder / "raw" / f"{name}.json", rows)
+    refresh = stages.Refresh(Settings(folder / "raw", folder / "warehouse", SHIPPED_POLICY_FILE, NOW), policy)
+    with refresh.warehouse.exclusive(), refresh.warehouse.build() as build:
+        stages.ingest(build, refresh, rebuild=False)
+        stages.validate(build, refresh)
+        assert build.scalar("select count(*) from quality.rejected_rows") == 0
+        stages.derive(build, refresh, [table.contract.qualified_name() for table in DERIVED_TABLES])
+        stages.judge(build, refresh, [as_of])
+        _, publication = stages.brief_and_publish(build, refresh, [as_of])
+        cards = build.frame("from marts.mission_scorecards where as_of_date = $as_of", {"as_of": as_of}).to_dicts()
+        triggers = build.frame(
+            "select mission_id, trigger_name from marts.mission_triggers where as_of_date = $as_of order by trigger_rank",
+            {"as_of": as_of},
+        ).rows()
+    [kept] = publication.briefs
+    brief = json.loads(kept.json_text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert_worded(brief, kept.markdown)
+    return SimpleNamespace(
+        brief=brief,
+        text=kept.markdown,
+        cards={card["mission_id"]: card for card in cards},
+        triggers=triggers,
+        missions={row["mission_id"]: row for row in brief["missions"]},
+        reasons=" / ".join(brief["confidence"]["reasons"]),
+    )
+
+
+def texts_of(value, path=""):
+    """Every text of the brief but the SQL behind its claims."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            if key != "evidence":
+                yield from texts_of(part, f"{path}.{key}")
+    elif isinstance(value, list):
+        for place, part in enumerate(value):
+            yield from texts_of(part, f"{path}[{place}]")
+
+
+def assert_worded(brief, markdown):
+    for path, text in [*texts_of(brief), *(("markdown", line) for line in markdown.splitlines())]:
+        assert not UNWORDED.search(text), f"{path}: {text}"
+        assert text.strip() or path in ("markdown", ".primary_driver.why"), f"{path} is empty"
+    for text in (
+        brief["interpretation"], brief["primary_driver"]["headline"], brief["trend_insight"]["headline"],
+        brief["friction_signal"]["headline"], brief["recommended_action"]["text"],
+    ):  # fmt: skip
+        assert len(text.split()) >= 2, text
+
+
+@pytest.fixture
+def judge(tmp_path, policy):
+    """Judge a portfolio as of the day on which its last run ended, or another."""
+
+    def judge_portfolio(missions, *, as_of=None):
+        last = max((one["end_time"][:10] for _, runs in missions.values() for one in runs), default=str(FIRST))
+        return judged(tmp_path, policy, missions, as_of=as_of or date.fromisoformat(last))
+
+    return judge_portfolio
+
+
+def driver(found):
+    return found.brief["primary_driver"]["trigger"]
+
+
+def test_one_mission_with_one_run(judge):
+    found = judge({"M": (HOURS, runs_of("M", [6]))})
+    # 0.35·80 + 0.25·62 + 0.20·100 + 0.10·100 + 0.10·65
+    assert found.cards["M"]["health_score"] == pytest.approx(80)
+    assert (found.brief["status"], driver(found)) == ("WATCH", "TARGET_GAP_PERSISTING")
+    assert found.brief["confidence"]["level"] == "LOW"
+    assert "Mission M (M) has only 1 finished run" in found.brief["confidence"]["reasons"][0]
+    assert found.brief["trend_insight"]["insufficient_data"] == 1
+
+
+def test_a_mission_without_runs_beside_one_that_does_well(judge):
+    found = judge({"M": (HOURS, runs_of("M", [5] * 6)), "NEW": (HOURS, [])})
+    assert (found.brief["status"], driver(found)) == ("ON_TRACK", None)
+    assert found.missions["NEW"]["status"] == "NO_DATA"
+    assert found.cards["NEW"]["health_score"] is None
+    assert found.brief["confidence"]["level"] == "HIGH"
+    [line] = [line for line in found.text.splitlines() if line.startswith("| NEW | Mission NEW | NO_DATA |")]
+    assert "unknown" in line  # health and autonomy: not 0
+
+
+def test_no_run_at_all_is_nothing_to_judge(judge):
+    with pytest.raises(NothingToJudge, match="no usable run"):
+        judge({"M": (HOURS, [])})
+
+
+def test_all_runs_failed(judge):
+    found = judge({"M": (HOURS, runs_of("M", [None] * 6, status="failed"))})
+    assert found.brief["status"] != "ON_TRACK"
+    assert found.brief["portfolio"]["missions_at_risk"] == 1
+    assert found.triggers == [("M", "AUTONOMY_REGRESSION"), ("M", "OUTCOMES_DROPPING")]
+    assert found.cards["M"]["autonomy_score"] == 50
+    assert found.cards["M"]["health_score"] is None  # no KPI was ever observed: no score is made up
+    assert found.brief["win"]["mission_id"] is None
+
+
+def test_all_runs_cancelled(judge):
+    found = judge({"M": (HOURS, runs_of("M", [None] * 3, status="cancelled"))})
+    assert (found.brief["status"], driver(found), found.triggers) == ("NO_DATA", None, [])
+    assert (found.cards["M"]["finished_runs"], found.cards["M"]["cancelled_runs"]) == (0, 3)
+    assert found.brief["confidence"]["level"] == "LOW"
+
+
+def test_a_kpi_that_is_met(judge):
+    found = judge({"M": (HOURS, runs_of("M", [8, 7, 6, 5, 4, 4, 4]))})
+    assert (found.brief["status"], driver(found)) == ("ON_TRACK", None)
+    assert found.cards["M"]["kpi_target_status"] == "met"
+    assert found.brief["win"]["improvement_vs_baseline_pct"] == pytest.approx(60)
+    assert found.brief["path_to_on_track"] == []
+
+
+def test_a_kpi_that_can_never_be_met(judge):
+    """A percentage with a target above a hundred."""
+    runs = runs_of("M", [None] * 6)
+    for one in runs:
+        one["kpis"] = {"solved_pct": 100}
+    found = judge({"M": ({"baseline_solved_pct": 60, "target_solved_pct": 120}, runs)})
+    assert found.cards["M"]["kpi_target_status"] == "near"
+    assert (found.brief["status"], driver(found)) == ("WATCH", "KPI_PLATEAU")
+    assert ("M", "TARGET_GAP_PERSISTING") in found.triggers
+
+
+def test_a_kpi_that_nobody_observes(judge):
+    found = judge({"M": (HOURS, runs_of("M", [None] * 6))})
+    assert found.brief["status"] == "WATCH"
+    assert found.cards["M"]["kpi_target_status"] is None
+    assert found.brief["win"]["mission_id"] is None
+    assert "not observed" in found.text
+
+
+def test_equal_values(judge):
+    found = judge({"M": (HOURS, runs_of("M", [7] * 12))})
+    card = found.cards["M"]
+    assert {card[f"{series}_trend"] for series in ("kpi", "autonomy", "escalations", "approval_delay")} == {"flat"}
+    assert card["kpi_trend_p_value"] == 1
+    assert card["kpi_trend_evidence"] == "direction_only"
+    assert (card["stability_label"], card["kpi_residual_share"]) == ("stable", 0)
+    assert (found.brief["status"], driver(found)) == ("WATCH", "KPI_PLATEAU")
+
+
+def test_a_target_of_zero(judge):
+    kpis = {"baseline_hours": 10, "target_hours": 0}
+    found = judge({"MET": (kpis, runs_of("MET", [9, 6, 4, 2, 1, 0, 0])), "NOT": (kpis, runs_of("NOT", [1] * 7))})
+    assert (found.cards["MET"]["kpi_target_status"], found.cards["MET"]["kpi_gap_to_target"]) == ("met", 0)
+    assert found.cards["MET"]["kpi_improvement_vs_baseline_pct"] == 100
+    # One hour too many is no percentage of zero hours.
+    assert (found.cards["NOT"]["kpi_gap_to_target"], found.cards["NOT"]["kpi_gap_to_target_pct"]) == (1, None)
+    assert found.cards["NOT"]["kpi_target_status"] == "off"
+    assert found.triggers == [("NOT", "KPI_PLATEAU"), ("NOT", "TARGET_GAP_PERSISTING")]
+
+
+def test_a_baseline_equal_to_its_target(judge):
+    found = judge({"M": ({"baseline_hours": 5, "target_hours": 5}, runs_of("M", [7, 6, 5, 4, 3, 2]))})
+    card = found.cards["M"]
+    assert (card["kpi_direction"], card["kpi_trend"], card["kpi_target_status"]) == (
+        "unknown",
+        "insufficient_data",
+        None,
+    )
+    assert card["health_score"] is None
+    assert (found.brief["status"], driver(found)) == ("WATCH", None)
+    assert found.brief["win"]["mission_id"] is None
+    assert "unknown" in found.text
+
+
+def test_all_runs_on_one_day(judge):
+    found = judge({"M": (HOURS, runs_of("M", [9, 8, 7, 6, 5.5, 5], days=[0] * 6))})
+    assert (found.cards["M"]["kpi_trend"], found.cards["M"]["kpi_trend_evidence"]) == ("improving", "tested")
+    assert (found.cards["M"]["kpi_first_value"], found.cards["M"]["kpi_latest_value"]) == (9, 5)
+    assert (found.brief["status"], driver(found)) == ("ON_TRACK", None)
+    assert found.brief["portfolio"]["completed_runs"] == 6
+
+
+def test_data_that_stopped_a_month_ago(judge):
+    found = judge({"M": (HOURS, runs_of("M", [5] * 8))}, as_of=FIRST + timedelta(days=7 + 31))
+    assert found.brief["confidence"]["level"] == "LOW"
+    assert "the newest run ended on 2026-03-08, 31 days before the day judged" in found.reasons
+    screen = found.text.split("\n## ")[0]
+    assert "31 days" in screen  # stale data is never silently on track
+    assert found.brief["portfolio"]["escalations_last_24h"] == 0
+
+
+def test_three_hundred_missions(judge):
+    """Of 300 with data, 12 need attention: 4 %, so the portfolio is to be watched, not red."""
+    missions = {}
+    for number in range(300):
+        mission, is_poor = f"M{number:03}", number < 12
+        missions[mission] = (HOURS, runs_of(mission, [10, 10] if is_poor else [7, 5], escalations=int(is_poor)))
+    found = judge(missions)
+    statuses = [card["status"] for card in found.cards.values()]
+    assert (statuses.count("ATTENTION_REQUIRED"), statuses.count("ON_TRACK")) == (12, 288)
+    assert found.brief["status"] == "WATCH"
+    assert found.brief["portfolio"]["missions_at_risk"] == 12
+    assert driver(found) is not None
+    assert "11 other deciding missions" in found.reasons
