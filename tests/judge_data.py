@@ -13,7 +13,7 @@ from mission_pipeline.contracts.catalog import contract_of
 from mission_pipeline.warehouse import Build
 
 READ_BY_JUDGE = (
-    "staging.missions", "staging.mission_kpis", "staging.mission_tasks", "staging.risk_events",
+    "staging.missions", "staging.mission_kpis", "staging.mission_tasks", "staging.task_executions", "staging.risk_events",
     "staging.reported_agent_stats", "staging.reported_portfolio_snapshots", "marts.mission_run_facts",
     "marts.run_kpi_deltas", "marts.task_friction", "marts.agent_rolling_stats", "quality.row_counts",
 )  # fmt: skip
@@ -146,7 +146,7 @@ def given(
         {"data_set": "mission_runs", "files": 1, "rows_in": 1000, "rows_valid": 1000 - rejected,
          "rows_rejected": rejected, "rows_replaced": 0, "rows_retained": 0, "rows_staged": 1000 - rejected}
     ])  # fmt: skip
-    for name in ("staging.mission_tasks", "staging.reported_agent_stats", "staging.reported_portfolio_snapshots",
+    for name in ("staging.mission_tasks", "staging.task_executions", "staging.reported_agent_stats", "staging.reported_portfolio_snapshots",
                  "marts.agent_rolling_stats", "quality.reconciliation"):  # fmt: skip
         write(build, name, tables.get(name.split(".")[1], []))
 
@@ -219,6 +219,9 @@ def shipped_rows(raw_data: Path) -> dict[str, list[dict[str, Any]]]:
             "approval_delay_minutes": float(sum(
                 log["human_delay_minutes"] for log in logs[row["run_id"]] if log["human_approval_required"]
             )),
+            "overrun_minutes": float(sum(
+                max(0, log["actual_duration_minutes"] - estimates[log["task_id"]]) for log in logs[row["run_id"]]
+            )),
         }  # fmt: skip
         fact["autonomy_score"], fact["is_touchless"] = autonomy(fact), touchless(fact)
         tables["marts.mission_run_facts"].append(fact)
@@ -232,6 +235,7 @@ def shipped_rows(raw_data: Path) -> dict[str, list[dict[str, Any]]]:
                 "first_value": 0.0, "target_value": target, "gap_to_target": gap,
                 "gap_to_target_pct": 100 * gap / abs(target),
             })  # fmt: skip
+        tables["staging.task_executions"] += [{**log, "attempt": 1} for log in logs[row["run_id"]]]
         named = {event["task_id"] for event in tables["staging.risk_events"] if event["run_id"] == row["run_id"]}
         for log in logs[row["run_id"]]:
             task, actual, delay = log["task_id"], log["actual_duration_minutes"], log["human_delay_minutes"]
@@ -244,6 +248,7 @@ def shipped_rows(raw_data: Path) -> dict[str, list[dict[str, Any]]]:
             tables["marts.task_friction"].append({
                 "mission_id": mission, "task_id": task, "friction_date": end.date(), "runs_executed": len(seen),
                 "runs_measured": len(seen), "recent_hits": hits, "risk_events": 0, "mean_actual_minutes": mean_actual,
+                "mean_human_delay_minutes": mean_delay,
                 "friction_minutes": sum(w * one[0] for w, one in zip(weights, seen, strict=True)) / sum(weights),
                 "bottleneck_status": ("clear", "isolated", "recurring", "persistent")[hits],
                 "bottleneck_driver": "approval_delay" if mean_delay >= 5

@@ -16,6 +16,7 @@ from mission_pipeline.judge.confidence import Confidence, RecordCounts, confiden
 from mission_pipeline.judge.inputs import read_inputs
 from mission_pipeline.judge.missions_as_of import missions_as_of
 from mission_pipeline.judge.path_to_on_track import Lever, levers_as_of
+from mission_pipeline.judge.wait_assumption import WaitAssumption, wait_assumption_as_of
 from mission_pipeline.judge.what_to_fix import TaskFix, fixes_as_of
 from mission_pipeline.policy import Policy
 from mission_pipeline.warehouse import Build
@@ -143,6 +144,7 @@ class Verdict:
     rows as they stand in the marts. ``driver`` is the first of the triggers. ``friction`` is the driver mission's top
     bottleneck; without a driver of one mission, the portfolio's. ``what_to_fix``: tasks, most friction first;
     ``fixes``: tasks, most friction by the week first. ``levers``: what would make each mission ON_TRACK in one run.
+    ``wait_assumption``: what would be otherwise if durations include the wait for a human; None where they do.
     """
 
     as_of: date
@@ -164,6 +166,7 @@ class Verdict:
     policy_sha256: str
     fixes: tuple[TaskFix, ...] = ()
     levers: tuple[Lever, ...] = ()
+    wait_assumption: WaitAssumption | None = None
 
 
 def verdict_as_of(build: Build, policy: Policy, as_of: date) -> Verdict:
@@ -206,6 +209,7 @@ def verdict_as_of(build: Build, policy: Policy, as_of: date) -> Verdict:
         policy_sha256=policy.sha256,
         fixes=fixes_as_of(build, as_of),
         levers=levers_as_of(day),
+        wait_assumption=wait_assumption_as_of(build, day, policy, driver, snapshot["status"]),
     )
 
 

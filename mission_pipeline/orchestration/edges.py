@@ -78,6 +78,7 @@ READS: Mapping[str, tuple[str, ...]] = {
     "quality.policy_limits": (),
     VERDICT_FIGURES: (
         *_JUDGED_FROM,
+        "staging.task_executions",
         "marts.mission_scorecards",
         "marts.mission_triggers",
         "marts.portfolio_snapshots",
@@ -87,6 +88,7 @@ READS: Mapping[str, tuple[str, ...]] = {
         "staging.missions",
         "staging.mission_tasks",
         "staging.mission_kpis",
+        "staging.task_executions",
         "staging.risk_events",
         "marts.mission_run_facts",
         "marts.run_kpi_deltas",

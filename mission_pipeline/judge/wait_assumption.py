@@ -1,0 +1,286 @@
+"""What would be judged otherwise if recorded durations include the wait for a human: an assumption worth testing.
+
+Of all that is judged only a task's friction rests on it, and with that the top bottlenecks, the trigger
+REPEATED_BOTTLENECK, and what follows from that trigger. Run durations are recorded apart and stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from mission_pipeline.contracts.derived import BOTTLENECK_STATUSES
+from mission_pipeline.contracts.judged import MISSION_STATUSES
+from mission_pipeline.judge.days import judge_all_days, triggers_frame
+from mission_pipeline.judge.inputs import Friction
+from mission_pipeline.judge.limits import Floats
+from mission_pipeline.judge.missions_as_of import MissionsAsOf
+from mission_pipeline.policy import Policy
+from mission_pipeline.warehouse import Build
+
+Row = Mapping[str, Any]
+
+_TASKS_THEN = """
+with
+
+-- Only a task that people made wait can be judged otherwise.
+waiting_tasks as (
+    select
+        friction.mission_id,
+        friction.task_id,
+        tasks.task_name,
+        tasks.estimated_duration_minutes as estimated_minutes,
+        friction.friction_minutes,
+        friction.recent_hits,
+        friction.bottleneck_status,
+        friction.bottleneck_driver,
+        friction.risk_events,
+        round(limits.overrun_hit_ratio * tasks.estimated_duration_minutes, 9) as overrun_hit_minutes,
+        limits.*  exclude (mission_id, overrun_hit_ratio)
+    from marts.task_friction as friction
+    inner join staging.mission_tasks as tasks on friction.task_id = tasks.task_id
+    inner join wait_limits as limits on friction.mission_id = limits.mission_id
+    where friction.friction_date <= $as_of
+    qualify
+        row_number() over (partition by friction.task_id order by friction.friction_date desc) = 1
+        and friction.mean_human_delay_minutes > 0
+),
+
+-- Without decimals, unlike marts.task_friction: figures are compared with limits only after rounding.
+executions as (
+    select
+        logs.task_id,
+        logs.run_id,
+        facts.run_seq,
+        case
+            when facts.status in ('running', 'blocked') then coalesce(cast(logs.finished_at as date), facts.run_date)
+            else facts.run_date
+        end as known_date,
+        logs.actual_duration_minutes as actual_minutes,
+        logs.human_delay_minutes as delay_minutes,
+        case
+            when logs.human_delay_minutes is not null and logs.actual_duration_minutes is not null
+                then round(greatest(logs.actual_duration_minutes - logs.human_delay_minutes, 0), 9)
+        end as work_minutes
+    from staging.task_executions as logs
+    inner join marts.mission_run_facts as facts on logs.run_id = facts.run_id
+    where logs.task_id in (select task_id from waiting_tasks) and cast(facts.start_time as date) <= $as_of
+),
+
+runs as (
+    select
+        executions.task_id,
+        executions.run_seq,
+        case
+            when count(*) = count(executions.work_minutes - tasks.estimated_minutes)
+                then sum(greatest(executions.work_minutes - tasks.estimated_minutes, 0) + executions.delay_minutes)
+        end as friction_minutes,
+        coalesce(bool_or(executions.actual_minutes > tasks.overrun_hit_minutes), false) as is_overrun,
+        coalesce(bool_or(executions.work_minutes > tasks.overrun_hit_minutes), false) as is_overrun_then,
+        coalesce(bool_or(executions.delay_minutes >= tasks.delay_hit_minutes), false) as is_delay,
+        sum(executions.work_minutes) as work_minutes,
+        count(executions.work_minutes) as timed_executions,
+        sum(executions.delay_minutes) as delay_minutes,
+        count(executions.delay_minutes) as waiting_executions
+    from executions
+    inner join waiting_tasks as tasks on executions.task_id = tasks.task_id
+    group by executions.task_id, executions.run_seq
+    having max(executions.known_date) <= $as_of
+),
+
+numbered_runs as (
+    select
+        *,
+        row_number() over (partition by task_id order by run_seq desc) as place,
+        row_number() over (partition by task_id, friction_minutes is null order by run_seq desc) as measured_place
+    from runs
+)
+
+select
+    tasks.mission_id,
+    tasks.task_id,
+    tasks.task_name,
+    least(count(*), any_value(tasks.recent_runs)) as runs,
+    count(*) filter (where numbered_runs.is_overrun and numbered_runs.place <= tasks.recent_runs) as overrun_hits,
+    count(*) filter (where numbered_runs.is_overrun_then and numbered_runs.place <= tasks.recent_runs)
+        as overrun_hits_then,
+    tasks.recent_hits as hits,
+    count(*) filter (
+        where (numbered_runs.is_overrun_then or numbered_runs.is_delay) and numbered_runs.place <= tasks.recent_runs
+    ) as hits_then,
+    tasks.bottleneck_status as status,
+    tasks.bottleneck_driver as driver,
+    case
+        when round(sum(numbered_runs.delay_minutes) / nullif(sum(numbered_runs.waiting_executions), 0), 9)
+            >= any_value(tasks.delay_hit_minutes) then 'approval_delay'
+        when round(sum(numbered_runs.work_minutes) / nullif(sum(numbered_runs.timed_executions), 0), 9)
+            > any_value(tasks.overrun_hit_minutes) then 'task_overrun'
+        when any_value(tasks.risk_events) > 0 then 'risk'
+        else 'none'
+    end as driver_then,
+    tasks.friction_minutes,
+    sum(
+        numbered_runs.friction_minutes * power(tasks.decay_per_run, numbered_runs.measured_place - 1)
+        order by numbered_runs.run_seq
+    )
+    / sum(power(tasks.decay_per_run, numbered_runs.measured_place - 1) order by numbered_runs.run_seq)
+        filter (where numbered_runs.friction_minutes is not null) as friction_minutes_then
+from waiting_tasks as tasks
+inner join numbered_runs on tasks.task_id = numbered_runs.task_id
+group by
+    tasks.mission_id, tasks.task_id, tasks.task_name, tasks.recent_hits, tasks.bottleneck_status,
+    tasks.bottleneck_driver, tasks.friction_minutes
+order by tasks.mission_id, tasks.task_id
+"""
+
+
+@dataclass(frozen=True)
+class ExplainedTask:
+    """A task that overran in its last runs, and did so less if its durations include the wait for a human.
+
+    ``runs``: the last ones, that the policy looks at. ``overrun_hits``: those of them that overran by more than the
+    policy allows; ``hits``: those that did or waited too long. ``status`` and ``driver`` are the bottleneck's. What
+    ends on ``_then`` holds under the assumption.
+    """
+
+    mission_id: str
+    task_id: str
+    task_name: str | None
+    runs: int
+    overrun_hits: int
+    overrun_hits_then: int
+    hits: int
+    hits_then: int
+    status: str
+    status_then: str
+    driver: str
+    driver_then: str
+    friction_minutes: float | None
+    friction_minutes_then: float | None
+
+
+@dataclass(frozen=True)
+class WaitAssumption:
+    """What the assumption explains, and whether it changes the verdict.
+
+    ``explained``: by mission and task id. ``driver_then``: the first trigger under the assumption, a row as in
+    marts.mission_triggers, None without one. ``status_then``: the portfolio's.
+    """
+
+    explained: tuple[ExplainedTask, ...]
+    driver_then: Row | None
+    changes_driver: bool
+    status_then: str
+    changes_status: bool
+
+
+def wait_assumption_as_of(
+    build: Build, day: MissionsAsOf, policy: Policy, driver: Row | None, status: str
+) -> WaitAssumption | None:
+    """Return what would be otherwise as of a day if recorded durations include the wait for a human.
+
+    Args:
+        build: with ``staging`` and the derived ``marts``.
+        day: the missions as of that day.
+        policy: the portfolio's.
+        driver: the first of the day's triggers, as judged.
+        status: the portfolio's, as judged.
+
+    Returns:
+        None where the policy already says so of every mission, for then it is no assumption to test.
+    """
+    tasks = _tasks_then(build, day)
+    if tasks is None:
+        return None
+    is_otherwise = any(_differs(task) for task in tasks)
+    driver_then, status_then = _verdict_then(day, policy, tasks) if is_otherwise else (driver, status)
+    return WaitAssumption(
+        explained=tuple(task for task in tasks if task.overrun_hits_then < task.overrun_hits),
+        driver_then=driver_then,
+        changes_driver=_who(driver_then) != _who(driver),
+        status_then=status_then,
+        changes_status=status_then != status,
+    )
+
+
+def _who(trigger: Row | None) -> tuple[str | None, str] | None:
+    return None if trigger is None else (trigger["mission_id"], trigger["trigger_name"])
+
+
+def _differs(task: ExplainedTask) -> bool:
+    return (task.hits, task.friction_minutes) != (task.hits_then, task.friction_minutes_then)
+
+
+def _tasks_then(build: Build, day: MissionsAsOf) -> list[ExplainedTask] | None:
+    """Return the tasks that people made wait, of missions whose durations count as work alone; None without any."""
+    limits = [
+        {
+            "mission_id": mission_id,
+            "recent_runs": own.friction.recent_runs,
+            "overrun_hit_ratio": own.friction.overrun_hit_ratio,
+            "delay_hit_minutes": own.friction.delay_hit_minutes,
+            "decay_per_run": own.friction.decay_per_run,
+        }
+        for mission_id, own in zip(day.inputs.missions["mission_id"], day.policies, strict=True)
+        if not own.friction.durations_include_wait
+    ]
+    if not limits:
+        return None
+    with build.view_of("wait_limits", pl.DataFrame(limits)):
+        rows = build.frame(_TASKS_THEN, {"as_of": day.as_of}).to_dicts()
+    policy_of = dict(zip(day.inputs.missions["mission_id"], day.policies, strict=True))
+    return [ExplainedTask(**row, status_then=_status(row["hits_then"], policy_of[row["mission_id"]])) for row in rows]
+
+
+def _status(hits: int, policy: Policy) -> str:
+    """Name how persistent a bottleneck is, as marts.task_friction does."""
+    rules = policy.friction
+    for status, least in (
+        ("persistent", rules.persistent_hits),
+        ("recurring", rules.recurring_hits),
+        ("isolated", rules.isolated_hits),
+    ):
+        if hits >= least:
+            return status
+    return "clear"
+
+
+def _verdict_then(day: MissionsAsOf, policy: Policy, tasks: list[ExplainedTask]) -> tuple[Row | None, str]:
+    """Judge the day again with the tasks' other friction; return the first trigger and the portfolio's status."""
+    inputs = replace(day.inputs, friction=_friction_then(day, tasks))
+    judged = judge_all_days(inputs, policy, day.as_of, day.as_of)
+    triggers = triggers_frame(judged).head(1).to_dicts()
+    return (triggers[0] if triggers else None), MISSION_STATUSES[int(judged.portfolio.statuses[0])]
+
+
+def _friction_then(day: MissionsAsOf, tasks: list[ExplainedTask]) -> Friction:
+    """Return each task's newest row of friction, with other figures where the assumption makes them so."""
+    friction = day.inputs.friction
+    group = friction.missions * (int(friction.slots.max(initial=0)) + 1) + friction.slots
+    rows = np.flatnonzero(np.diff(group, append=-1) != 0)
+    labels = friction.labels[rows.tolist()]
+    place = {task_id: number for number, task_id in enumerate(labels["task_id"])}
+    minutes: Floats = friction.minutes[rows].copy()
+    hits, codes = friction.hits[rows].copy(), friction.codes[rows].copy()
+    statuses, drivers = labels["bottleneck_status"].to_list(), labels["bottleneck_driver"].to_list()
+    for task in tasks:
+        at = place[task.task_id]
+        minutes[at] = np.nan if task.friction_minutes_then is None else task.friction_minutes_then
+        hits[at], codes[at] = task.hits_then, BOTTLENECK_STATUSES.index(task.status_then)
+        statuses[at], drivers[at] = task.status_then, task.driver_then
+    return Friction(
+        missions=friction.missions[rows],
+        days=np.full(len(rows), np.datetime64(day.as_of)),
+        slots=friction.slots[rows],
+        minutes=minutes,
+        hits=hits,
+        codes=codes,
+        labels=labels.with_columns(
+            bottleneck_status=pl.Series(statuses, dtype=pl.String),
+            bottleneck_driver=pl.Series(drivers, dtype=pl.String),
+        ),
+    )
