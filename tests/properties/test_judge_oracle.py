@@ -2,7 +2,7 @@
 
 import json
 import random
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from oracle import SERIES, Oracle
@@ -148,6 +148,24 @@ def expected_card(card):
             for series, one in card["trends"].items()
         },
     }  # fmt: skip
+
+
+def test_the_oracle_knows_the_shipped_data(request):
+    """An oracle has to be right itself: figures worked out by hand, from the eight runs that ship with the product."""
+    raw_data = request.config.rootpath / "raw_data"
+    oracle = Oracle({file.stem: json.loads(file.read_text(encoding="utf-8")) for file in raw_data.glob("*.json")})
+    cards, triggers, figures = oracle.day(date(2026, 2, 6))
+    assert figures["status"] == "WATCH"
+    assert triggers[0][:2] == ("M002", "AUTONOMY_REGRESSION")
+    assert sorted(triggers[1:]) == [
+        ("M001", "REPEATED_BOTTLENECK", 3), ("M002", "ESCALATION_BURDEN_RISING", 2), ("M002", "REPEATED_BOTTLENECK", 2),
+        ("M002", "RISK_CLUSTER_FORMING", 2),
+    ]  # fmt: skip
+    assert [round(card["health"], 2) for card in cards.values()] == [89.31, 79.43, 91.74]
+    assert [round(card["autonomy"], 2) for card in cards.values()] == [62.77, 45.95, 73.60]
+    assert [card["status"] for card in cards.values()] == ["ON_TRACK", "WATCH", "ON_TRACK"]
+    assert [round(card["bottleneck"][0], 2) for card in cards.values()] == [5.57, 7.33, 2.00]
+    assert round(figures["avg_kpi_improvement_pct"], 2) == 58.06
 
 
 @pytest.mark.parametrize("seed", SEEDS)
