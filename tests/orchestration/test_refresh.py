@@ -22,6 +22,7 @@ from mission_pipeline.warehouse import Warehouse
 
 NOW = datetime(2026, 2, 7, 6)
 BRIEF, PUBLISHED = dg.AssetKey("executive_brief"), dg.AssetKey("published_warehouse")
+BRIEF_STAGE = [BRIEF, dg.AssetKey(["marts", "verdict_figures"]), PUBLISHED]
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +181,7 @@ def test_a_backfill_writes_the_brief_of_each_day_in_one_run(settings):
     names = {file.name for file in (settings.warehouse / "briefs").glob("*.md")}
     assert names == {"2026-02-03.md", "2026-02-04.md", "2026-02-05.md", "2026-02-06.md"}
     assert outcome.as_of == date(2026, 2, 5)
-    assert len(outcome.brief_files) == 6
+    assert len(outcome.brief_files) == 9
     after = published_files(settings)
     brief = next(path for path in before if path.name == "2026-02-06.json")
     assert after[brief] == before[brief]
@@ -259,7 +260,7 @@ def test_one_derived_table_can_be_made_alone(settings):
     result = select(settings, [dg.AssetKey(["marts", "agent_routing"])])
     assert result.success
     assert [key.to_user_string() for key in _materialized(result)] == ["marts/agent_routing"]
-    assert select(settings, [BRIEF, PUBLISHED], day="2026-02-06").success
+    assert select(settings, BRIEF_STAGE, day="2026-02-06").success
 
 
 def _materialized(result):
@@ -269,18 +270,18 @@ def _materialized(result):
 def test_half_a_refresh_is_not_published(settings):
     before = published_files(settings)
     assert select(settings, _keys("ingest")).success
-    refused = select(settings, [BRIEF, PUBLISHED], day="2026-02-06")
+    refused = select(settings, BRIEF_STAGE, day="2026-02-06")
     assert not refused.success
     [failure] = [event for event in refused.all_events if event.is_step_failure]
     assert "half a refresh: validate" in failure.step_failure_data.user_failure_data.description
     assert "Run `mission refresh`" in failure.step_failure_data.user_failure_data.description
     assert select(settings, _keys("validate")).success
-    refused = select(settings, [BRIEF, PUBLISHED], day="2026-02-06")
+    refused = select(settings, BRIEF_STAGE, day="2026-02-06")
     assert not refused.success
     assert published_files(settings) == before
     for group in ("derive", "judge"):
         assert select(settings, _keys(group), day="2026-02-06").success
-    assert select(settings, [BRIEF, PUBLISHED], day="2026-02-06").success
+    assert select(settings, BRIEF_STAGE, day="2026-02-06").success
 
 
 def _keys(group):
@@ -292,13 +293,13 @@ def test_tables_of_two_policies_are_not_published_together(settings, tmp_path):
     other.write_text(SHIPPED_POLICY_FILE.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
     changed = Settings(settings.raw_data, settings.warehouse, other, NOW)
     assert select(changed, [dg.AssetKey(["marts", "risk_signals"])]).success
-    refused = select(settings, [BRIEF, PUBLISHED], day="2026-02-06")
+    refused = select(settings, BRIEF_STAGE, day="2026-02-06")
     [failure] = [event for event in refused.all_events if event.is_step_failure]
     assert "marts.risk_signals did not follow" in failure.step_failure_data.user_failure_data.description
 
 
 def test_a_day_that_was_not_judged_is_not_briefed(settings):
-    refused = select(settings, [BRIEF, PUBLISHED], day="2026-02-07")
+    refused = select(settings, BRIEF_STAGE, day="2026-02-07")
     [failure] = [event for event in refused.all_events if event.is_step_failure]
     assert "have not been judged yet" in failure.step_failure_data.user_failure_data.description
 
