@@ -50,7 +50,7 @@ def changes_in_words(changes: Json | None) -> ChangesInWords:
         lines.append(("What was recommended", *_followed(changes["followed"])))
     if changes["missions"]:
         told = [
-            f"{say.mission_words(each['mission_id'], each['mission_name'])} {each['from'] or 'not there'} then, "
+            f"{say.mission_words(each['mission_id'], each['mission_name'])}: {each['from'] or 'not there'} then, "
             f"{each['to'] or 'not there'} now"
             for each in changes["missions"][:CLAIMED_CHANGES]
         ]
@@ -108,8 +108,10 @@ def _followed(followed: Json) -> tuple[str, tuple[str, ...]]:
     if followed["task_id"] is not None:
         where = f", to begin with {say.task_words(followed['task_id'], followed['task_name'])}"
     opening = f"{_finding(followed)}{where}"
-    details = tuple(_measure(each, followed) for each in followed["measures"])
-    if followed["followed_by"] == "no_run_since":
+    is_still = followed["followed_by"] == "no_run_since"
+    told = [each for each in followed["measures"] if not (is_still and each["followed_by"] == "unchanged")]
+    details = tuple(_measure(each, followed) for each in told)
+    if is_still:
         return f"{opening}: no run has finished since, so what it did cannot be seen yet.", details
     runs = say.counted(followed["runs_since"], "finished run")
     said = f"{opening}: {_FOLLOWED_WORDS[followed['followed_by']]}, after {runs} since"

@@ -157,7 +157,8 @@ def brief_and_publish(build: Build, refresh: Refresh, days: Sequence[date]) -> t
 
     """
     refuse_half_a_refresh(build.stage_marks())
-    briefs = tuple(write_brief(build, verdict_as_of(build, refresh.policy, day), refresh.policy) for day in days)
+    in_order = sorted(days)  # each brief looks back at the newest one before its day
+    briefs = tuple(write_brief(build, verdict_as_of(build, refresh.policy, day), refresh.policy) for day in in_order)
     refresh.warehouse.publish(build, published_views())
     folder = refresh.settings.warehouse
     every_brief_file = write_brief_files(stored_briefs(build), folder)

@@ -105,7 +105,7 @@ def test_status_driver_triggers_and_missions_from_and_to():
     ]
     assert told["New findings"] == ["Autonomy regression in Mission of M1; Several missions at risk."]
     assert told["Missions"][0].endswith(
-        "Mission of M3 not there then, ON_TRACK now; Mission of M9 WATCH then, not there now."
+        "Mission of M3: not there then, ON_TRACK now; Mission of M9: WATCH then, not there now."
     )
 
 
@@ -172,6 +172,7 @@ def test_the_named_task_and_escalations_are_told_then_and_now():
 def test_no_run_since_claims_nothing():
     told = lines_of(autonomy(45.95), autonomy(60.0), {"M1": 3})["What was recommended"]
     assert told[0].endswith("no run has finished since, so what it did cannot be seen yet.")
+    assert told[1:] == ["Autonomy in points: 45.95 then, 60.00 now."]  # corrected; what is as it was is not repeated
 
 
 @pytest.mark.parametrize(
