@@ -77,6 +77,12 @@ def trigger(trigger_name, mission=None, **figures):
     return {**row, **figures}
 
 
+def few_runs(mission_id="M1", finished_runs=0, other_missions=0, level="MEDIUM"):
+    """The reason that a mission has few runs."""
+    facts = {"mission_id": mission_id, "finished_runs": finished_runs, "other_missions": other_missions}
+    return Reason(level, "few_runs", "", facts)
+
+
 def snapshot(**figures):
     """A day of a portfolio of one mission on track."""
     row = {
@@ -137,7 +143,7 @@ def verdict(
         trends=judge.TrendCounts(**{x: sum(row["kpi_trend"] == x for row in missions) for x in TREND_LABELS}),
         friction=friction,
         action=judge._action(driver, by_mission, friction, policy),
-        confidence=Confidence(level, tuple(Reason(level, "few_runs", sentence, {}) for sentence in reasons)),
+        confidence=Confidence(level, tuple(reasons)),
         win=judge._win(missions),
         snapshot=portfolio,
         scorecards=tuple(missions),
@@ -274,5 +280,5 @@ def compose_shipped(policy, **parts):
         "reconciliation_counts": {"figures": 39, "agree": 12, "differ": 27, "not_computable": 0},
         "row_totals": {"rows_in": 66, "rows_valid": 66, "rows_rejected": 0, "rows_replaced": 0, "rows_retained": 0},
     }  # fmt: skip
-    reasons = [f"{SALES} (M002) has only 2 finished runs"]
+    reasons = [few_runs("M002", 2)]
     return compose(policy, "WATCH", "MEDIUM", reasons, **{**rows, **parts})

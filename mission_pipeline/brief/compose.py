@@ -1,49 +1,24 @@
 """Composes a brief's JSON, the one source of every format, from the verdict and the facts beside it.
 
-Ranks (which finding first, which win largest) and phrases. Every figure is taken as it stands in a table; figures are
-rounded to four decimals in the JSON, and an unknown one is null. No clock: the same inputs give the same bytes.
+Ranks (which finding first, which win largest) and phrases. Every figure and name is taken as it stands in a table, with
+its claim; figures are rounded to four decimals in the JSON, and an unknown one is null. No clock: the same inputs give
+the same bytes.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
-from mission_pipeline.brief.evidence import Claims, Column, stored
+from mission_pipeline.brief.claims import bare, marked
 from mission_pipeline.brief.facts import Facts
-from mission_pipeline.brief.findings import Finding, finding_of, finding_of_task
-from mission_pipeline.brief.verdict import Condition, Verdict
+from mission_pipeline.brief.findings import Finding, Goal, finding_of, finding_of_task
+from mission_pipeline.brief.sources import MISSION_FIGURES, Sources
+from mission_pipeline.brief.verdict import Condition, Reason, Verdict
 from mission_pipeline.policy import Policy
 
 Row = Mapping[str, Any]
-
-MISSION_FIGURES = (
-    "status", "is_at_risk", "finished_runs", "completed_runs", "failed_runs", "cancelled_runs", "last_run_date",
-    "health_score", "outcome_score", "trajectory_score", "friction_score", "risk_score", "stability_score",
-    "autonomy_score", "touchless_runs", "touchless_known_runs", "touchless_rate", "touchless_rate_low",
-    "touchless_rate_high", "mean_human_interventions", "mean_escalations", "mean_approval_delay_minutes",
-    "risk_flagged_share", "kpi_name", "kpi_baseline_value", "kpi_target_value", "kpi_first_value",
-    "kpi_previous_value", "kpi_latest_value", "kpi_improvement_vs_baseline_pct", "kpi_improvement_vs_first_pct",
-    "kpi_gap_to_target", "kpi_gap_to_target_pct", "kpi_target_status", "kpi_trend", "kpi_trend_evidence",
-    "kpi_trend_runs", "autonomy_trend", "autonomy_trend_evidence", "autonomy_trend_runs", "escalations_trend",
-    "escalations_trend_evidence", "approval_delay_trend", "approval_delay_trend_evidence", "completion_trend",
-    "completion_trend_evidence", "stability_label", "top_bottleneck_task_id", "top_bottleneck_status",
-    "top_bottleneck_driver", "top_bottleneck_friction_minutes",
-)  # fmt: skip
-"""Columns of the scorecard that a brief carries for each mission, under their own names."""
-
-CLAIMED_MISSION_FIGURES = (
-    "status", "health_score", "autonomy_score", "finished_runs", "touchless_rate", "mean_human_interventions",
-    "mean_escalations", "mean_approval_delay_minutes", "kpi_latest_value", "kpi_improvement_vs_baseline_pct",
-    "kpi_improvement_vs_first_pct", "kpi_gap_to_target_pct", "kpi_trend", "autonomy_trend",
-    "top_bottleneck_friction_minutes",
-)  # fmt: skip
-"""Those of them that the brief shows or argues with, and that so carry their query."""
-
-CLAIMED_TASKS = 15
-"""Tasks whose friction carries its query, most friction first; each mission's top bottleneck does so in any case."""
 
 PORTFOLIO_FIGURES = (
     "autonomy_score", "missions_at_risk", "missions_on_track", "missions_watch", "missions_attention_required",
@@ -60,23 +35,6 @@ TRIGGER_FIGURES = (
     "kpi_name",
 )  # fmt: skip
 
-_SCORECARD_SQL = "select $column from marts.mission_scorecards where as_of_date = $as_of and mission_id = $mission_id"
-_PORTFOLIO_SQL = "select $column from marts.portfolio_snapshots where snapshot_date = $as_of"
-_DRIVER_SQL = "select $column from marts.mission_triggers where as_of_date = $as_of and trigger_rank = 1"
-_TREND_SQL = "select count(*) from marts.mission_scorecards where as_of_date = $as_of and kpi_trend = $label"
-_FRICTION_SQL = (
-    "select $column from marts.task_friction where mission_id = $mission_id and task_id = $task_id "
-    "and friction_date <= $as_of order by friction_date desc limit 1"
-)
-_RUN_TIME_SQL = (
-    "select sum($column) from marts.mission_run_facts where run_date <= $as_of "
-    "and status in ('completed', 'failed', 'cancelled') and unattributed_minutes is not null"
-)
-_TRIGGER_SQL = (
-    "select $column from marts.mission_triggers where as_of_date = $as_of and trigger_name = $trigger_name "
-    "and mission_id is not distinct from $mission_id"
-)
-
 _FRICTION_AREAS = ("REPEATED_BOTTLENECK", "APPROVAL_DELAY_PERSISTING")
 
 
@@ -88,21 +46,20 @@ def compose_brief(verdict: Verdict, facts: Facts, policy: Policy) -> dict[str, A
 class _Composer:
     def __init__(self, verdict: Verdict, facts: Facts, policy: Policy) -> None:
         self.verdict, self.facts, self.policy = verdict, facts, policy
-        self.missions: dict[str, Row] = {row["mission_id"]: row for row in verdict.scorecards}
-        self.tasks = {(task["mission_id"], task["task_id"]): task for task in facts.friction}
-        self.kpis: dict[str, list[Row]] = defaultdict(list)
-        for kpi in facts.kpis:
-            self.kpis[kpi["mission_id"]].append(kpi)
+        self.sources = Sources(verdict, facts, policy)
+        self.missions: Mapping[str | None, Row] = self.sources.missions
+        self.scorecards = list(self.sources.missions.values())
+        self.tasks = self.sources.tasks
         self.at_risk = self._names_at_risk()
-        self.driver = verdict.driver
-        self.findings = [self._finding(trigger) for trigger in verdict.triggers]
-        self.claims = Claims(facts.as_of)
+        self.triggers = self.sources.triggers
+        self.driver = self.triggers[0] if verdict.driver is not None else None
+        self.findings = [self._finding(trigger) for trigger in self.triggers]
 
     def brief(self) -> dict[str, Any]:
-        facts = self.facts
+        sources = self.sources
         brief: dict[str, Any] = {
-            "as_of": facts.as_of,
-            "status": self.verdict.status,
+            "as_of": sources.as_of,
+            "status": sources.status,
             "interpretation": self._interpretation(),
             "primary_driver": self._primary_driver(),
             "trend_insight": self._trend_insight(),
@@ -110,22 +67,23 @@ class _Composer:
             "recommended_action": self._recommended_action(),
             "confidence": {
                 "level": self.verdict.confidence.level,
-                "reasons": [reason.sentence for reason in self.verdict.confidence.reasons],
+                "reasons": [
+                    self._reason(rank, reason) for rank, reason in enumerate(self.verdict.confidence.reasons, start=1)
+                ],
             },
             "win": self._win(),
             "portfolio": self._portfolio(),
-            "missions": [self._mission(mission) for mission in self.verdict.scorecards],
-            "triggers": [self._trigger(trigger) for trigger in self.verdict.triggers],
-            "reconciliation": [dict(row) for row in facts.reconciliation],
+            "missions": [self._mission(mission) for mission in self.scorecards],
+            "triggers": [self._trigger(trigger) for trigger in self.triggers],
+            "reconciliation": sources.reconciliation,
             "data_quality": self._data_quality(),
             "what_to_fix": self._what_to_fix(),
             "path_to_on_track": [self._condition(condition) for condition in self.verdict.path_to_on_track],
-            "policy": {"version": self.verdict.policy_version, "sha256": self.verdict.policy_sha256},
-            "inputs": [{"file": row["file"], "sha256": row["sha256"], "rows": row["rows"]} for row in facts.inputs],
+            "policy": sources.policy,
+            "inputs": [{"file": row["file"], "sha256": row["sha256"], "rows": row["rows"]} for row in sources.inputs],
         }
-        brief = stored(brief)
-        self._claim_all(brief)
-        return {**brief, "evidence": self.claims.evidence}
+        settled, evidence = sources.claims.settled(brief)
+        return {**settled, "evidence": evidence}
 
     # ------------------------------------------------------------------ the first screen
 
@@ -144,7 +102,7 @@ class _Composer:
         return {
             "trigger": self.driver["trigger_name"],
             "mission_id": self.driver["mission_id"],
-            "mission_name": self._mission_name(self.driver["mission_id"]),
+            "mission_name": self._known_name(self.driver["mission_id"]),
             "evidence": self.driver["evidence"],
             "headline": finding.headline,
             "why": finding.why,
@@ -156,8 +114,8 @@ class _Composer:
             return ""
         part, score = self._weakest_part(weak)
         return (
-            f"The health of {self._name(weak)} is {say.points(weak['health_score'])} of 100 points, under the "
-            f"{say.number(self.policy.for_mission(weak['mission_id']).health.on_track_from)} that ON_TRACK needs; "
+            f"The health of {self._name(weak)} is {say.points(weak['health_score'])} of a hundred points, under the "
+            f"{say.number(self._on_track_from(weak['mission_id']))} that ON_TRACK needs; "
             f"its weakest part is {part} ({say.points(score)})."
         )
 
@@ -165,7 +123,7 @@ class _Composer:
         """The mission of the least health, of those named where any is."""
         judged = [
             mission
-            for mission in self.verdict.scorecards
+            for mission in self.scorecards
             if mission["health_score"] is not None and (not among or mission["mission_id"] in among)
         ]
         return min(judged, key=lambda mission: (mission["health_score"], mission["mission_id"]), default=None)
@@ -185,18 +143,21 @@ class _Composer:
         return weakest, known[weakest]
 
     def _trend_insight(self) -> dict[str, Any]:
-        trends = self.verdict.trends
+        trends, sources = self.verdict.trends, self.sources
         counts = {
-            "improving": trends.improving,
-            "flat": trends.flat,
-            "worsening": trends.worsening,
-            "insufficient_data": trends.insufficient_data,
+            label: sources.counted(f"trend.{label}", number, "count(*)", "kpi_trend = $label", label=label)
+            for label, number in (
+                ("improving", trends.improving),
+                ("flat", trends.flat),
+                ("worsening", trends.worsening),
+                ("insufficient_data", trends.insufficient_data),
+            )
         }
         return {"headline": self._trend_headline(counts), **counts}
 
     def _trend_headline(self, counts: Mapping[str, int]) -> str:
-        total = len(self.verdict.scorecards)
-        moving = [m for m in self.verdict.scorecards if m["kpi_trend"] in ("improving", "worsening")]
+        total = self.sources.counted("trend.missions", len(self.scorecards), "count(*)")
+        moving = [m for m in self.scorecards if m["kpi_trend"] in ("improving", "worsening")]
         if counts["insufficient_data"] == total:
             return "Too early for a trend: no mission has two finished runs with its main KPI."
         if counts["improving"] == total:
@@ -218,11 +179,14 @@ class _Composer:
                 if counts[label]
             ]
             opening = f"Of {say.counted(total, 'mission')}, by their main KPI, {say.listed(parts)}"
-        worth = f" ({_worth_of(moving)})" if moving else ""
-        falling = [m for m in self.verdict.scorecards if m["autonomy_trend"] == "worsening"]
+        worth = f" ({self._worth_of(moving)})" if moving else ""
+        falling = [m for m in self.scorecards if m["autonomy_trend"] == "worsening"]
         if not falling:
             return f"{opening}{worth}."
-        which, certainty = f"{len(falling)} missions", "signals, not all proven"
+        number = self.sources.counted(
+            "trend.autonomy_worsening", len(falling), "count(*)", "autonomy_trend = 'worsening'"
+        )
+        which, certainty = f"{number} missions", "signals, not all proven"
         if len(falling) == 1:
             which = self._name(falling[0])
             certainty = say.evidence_words(falling[0]["autonomy_trend_evidence"], falling[0]["autonomy_trend_runs"])
@@ -230,6 +194,25 @@ class _Composer:
             certainty = "tested: unlikely to be chance"
         link = "but" if counts["improving"] else "and"
         return f"{opening}{worth}, {link} autonomy worsens in {which} ({certainty})."
+
+    def _worth_of(self, moving: Sequence[Row]) -> str:
+        """How far the trends of several missions can be believed, in words."""
+        counted, condition = self.sources.counted, "kpi_trend in ('improving', 'worsening')"
+        runs = [bare(mission["kpi_trend_runs"]) for mission in moving]
+        least = counted("trend.least_runs", min(runs), "min(kpi_trend_runs)", condition)
+        most = counted("trend.most_runs", max(runs), "max(kpi_trend_runs)", condition)
+        span = say.counted(least, "run") if least == most else f"{least} to {say.counted(most, 'run')}"
+        each = " each" if len(moving) > 1 else ""
+        tested = _with_evidence(moving, "tested")
+        if tested == len(moving):
+            return f"tested over {span}{each}: unlikely to be chance"
+        if tested:
+            some = counted("trend.tested", tested, "count(*)", f"{condition} and kpi_trend_evidence = 'tested'")
+            all_moving = counted("trend.moving", len(moving), "count(*)", condition)
+            return f"tested for {some} of these {all_moving}, for the others a signal, not proven"
+        if _with_evidence(moving, "suggestive") == len(moving):
+            return f"a signal from {span}{each}, likely but not proven"
+        return f"a signal from {span}{each}, not proven"
 
     def _friction_signal(self) -> dict[str, Any]:
         chosen = self.verdict.friction
@@ -257,7 +240,8 @@ class _Composer:
     def _recommended_action(self) -> dict[str, Any]:
         if self.findings:
             finding, action = self.findings[0], self.verdict.action
-            return {"text": finding.action, "owner": action.owner if action is not None else None, "aim": finding.aim}
+            owner = self.missions.get(action.mission_id, {}).get("owner") if action is not None else None
+            return {"text": finding.action, "owner": owner, "aim": finding.aim}
         if self.verdict.status == "NO_DATA":
             text = "Finish a first run of a mission, or check that its telemetry arrives."
             return {"text": text, "owner": None, "aim": "one finished run of each mission"}
@@ -268,7 +252,7 @@ class _Composer:
                 return {"text": text, "owner": None, "aim": "a run that ended within the last days"}
             return {"text": "Keep the course; nothing calls for a change.", "owner": None, "aim": None}
         part, _ = self._weakest_part(weak)
-        needed = self.policy.for_mission(weak["mission_id"]).health.on_track_from
+        needed = self._on_track_from(weak["mission_id"])
         return {
             "text": f"Work on {part} in {self._name(weak)}: it is what holds its health down most.",
             "owner": weak["owner"],
@@ -285,7 +269,7 @@ class _Composer:
         if status == "ON_TRACK":
             if self._is_stale():
                 return (
-                    f"The missions were on track when last seen, on {self.facts.run_time['newest_run_date']}; "
+                    f"The missions were on track when last seen, on {self.sources.run_time['newest_run_date']}; "
                     "nothing newer has arrived, so whether they still are is not known."
                 )
             if self.driver is None:
@@ -305,14 +289,14 @@ class _Composer:
         sentence = f"{opening} until {self._what_must_improve()}."
         if self._is_stale():
             sentence += (
-                f" The newest run is of {self.facts.run_time['newest_run_date']}: the present state is not known."
+                f" The newest run is of {self.sources.run_time['newest_run_date']}: the present state is not known."
             )
         return sentence
 
     def _what_must_improve(self) -> str:
         """What keeps the portfolio from ON_TRACK: the driver's areas where it decides, else the weakest health."""
         blocking = {condition.mission_id for condition in self.verdict.path_to_on_track}
-        others = len(blocking - {None})
+        others = held_up = len(blocking - {None})
         if self.driver is not None and (self.driver["mission_id"] in blocking or not blocking):
             said = self._areas_of(self.driver)
             others -= self.driver["mission_id"] is not None and self.driver["mission_id"] in blocking
@@ -322,16 +306,21 @@ class _Composer:
             others -= weak is not None
         if others > 0 and (self.driver is None or self.driver["mission_id"] is not None):
             # In a large portfolio shares decide: not every mission has to recover.
-            is_small = len(self.verdict.scorecards) <= self.policy.status.small_portfolio_missions
-            which = say.counted(others, "other mission")
+            is_small = len(self.scorecards) <= self.policy.status.small_portfolio_missions
+            which = say.counted(self._others_held_up(others, held_up), "other mission")
             said += f", and {which if is_small else f'enough of {which}'} recover{'s' if others == 1 else ''}"
         return said
+
+    def _others_held_up(self, others: int, held_up: int) -> Any:
+        """Return how many missions besides the one named have to recover, claimed by how many have to in all."""
+        name = "missions_held_up" if others == held_up else "other_missions_held_up"
+        return self.sources.figure("path", 1, name)
 
     def _areas_of(self, driver: Row) -> str:
         mission_id = driver["mission_id"]
         holds_up = [
             say.TRIGGER_AREAS[trigger["trigger_name"]]
-            for trigger in self.verdict.triggers
+            for trigger in self.triggers
             if trigger["mission_id"] == mission_id and trigger["trigger_name"] in _FRICTION_AREAS
         ]
         areas = [*dict.fromkeys([*holds_up, say.TRIGGER_AREAS[driver["trigger_name"]]])]
@@ -345,36 +334,69 @@ class _Composer:
 
     # ------------------------------------------------------------------ what follows
 
+    def _reason(self, rank: int, reason: Reason) -> str:
+        """Return why the verdict is less than certain, in words."""
+
+        def fact(name: str) -> Any:
+            return self.sources.figure("confidence", rank, name)
+
+        if reason.kind == "few_runs":
+            count, others = fact("finished_runs"), fact("other_missions")
+            number = f"only {say.counted(count, 'finished run')}" if count else "no finished run"
+            sentence = f"{self._name_and_id(reason.facts['mission_id'])} has {number}"
+            if others:
+                have = "has" if others == 1 else "have"
+                sentence += f", and {say.counted(others, 'other deciding mission')} {have} few too"
+            return sentence
+        if reason.kind == "rejected_records":
+            rejected, arrived = fact("rows_rejected"), fact("rows_in")
+            share = self.sources.rejected_share(reason.facts["rows_rejected"], reason.facts["rows_in"])
+            percent = marked(share, f"{100 * share:.1f} %")
+            return f"{say.number(rejected)} of {say.number(arrived)} records ({percent}) were rejected"
+        if reason.kind == "stale_data":
+            age = say.counted(fact("age_days"), "day")
+            return f"the newest run ended on {fact('newest_run_date')}, {age} before the day judged"
+        if reason.kind == "single_run":
+            return (
+                f"the status hinges on single runs: without {fact('run_id')} of "
+                f"{self._name_and_id(reason.facts['mission_id'])} it would be {fact('status_without')}"
+            )
+        assert reason.kind == "cut_off", reason.kind
+        shift = fact("shift_share")
+        return (
+            f"the status is close to a limit: with the cut-off for {fact('cut_off')} "
+            f"{marked(shift, f'{100 * abs(shift):g}')} % {'lower' if shift < 0 else 'higher'} it would be "
+            f"{fact('status_then')}"
+        )
+
     def _win(self) -> dict[str, Any]:
         win = self.verdict.win
         if win is None:
             return dict.fromkeys(("mission_id", "kpi_name", *WIN_FIGURES))
+        mission = self.missions[win.mission_id]
         return {
-            "mission_id": win.mission_id,
-            "kpi_name": win.kpi_name,
-            "baseline_value": win.baseline_value,
-            "first_value": win.first_value,
-            "latest_value": win.latest_value,
-            "improvement_vs_baseline_pct": win.improvement_vs_baseline_pct,
-            "improvement_vs_first_pct": win.improvement_vs_first_pct,
+            "mission_id": mission["mission_id"],
+            "kpi_name": mission["kpi_name"],
+            **{name: mission[f"kpi_{name}"] for name in WIN_FIGURES},
         }
 
     def _portfolio(self) -> dict[str, Any]:
-        time = self.facts.run_time
+        sources = self.sources
+        time = sources.run_time
         return {
-            "missions": len(self.verdict.scorecards),
-            **{name: self.verdict.snapshot[name] for name in PORTFOLIO_FIGURES},
+            "missions": sources.counted("portfolio.missions", len(self.scorecards), "count(*)"),
+            **{name: sources.portfolio[name] for name in PORTFOLIO_FIGURES},
             "newest_run_date": time["newest_run_date"],
             "run_time": {
                 name: time[name]
                 for name in ("run_minutes", "known_run_minutes", "unattributed_minutes", "runs_with_known_times")
             },
-            "friction": [dict(task) for task in self.facts.friction],
+            "friction": list(self.tasks.values()),
             "risks": {
-                "listed_runs": self.policy.friction.recent_runs,
-                "counts": dict(self.facts.risk_counts),
-                "detected": [dict(signal) for signal in self.facts.risks_detected],
-                "reported": [dict(event) for event in self.facts.risks_reported],
+                "listed_runs": sources.limit(None, "friction.recent_runs"),
+                "counts": sources.risk_counts,
+                "detected": sources.signals,
+                "reported": sources.events,
             },
         }
 
@@ -383,12 +405,9 @@ class _Composer:
             "mission_id": mission["mission_id"],
             "mission_name": mission["mission_name"],
             "owner": mission["owner"],
-            "open_runs": self.facts.open_runs.get(mission["mission_id"], 0),
+            "open_runs": mission["open_runs"],
             **{name: mission[name] for name in MISSION_FIGURES},
-            "kpis": [
-                {name: value for name, value in kpi.items() if name not in ("mission_id", "latest_run_id")}
-                for kpi in self.kpis.get(mission["mission_id"], ())
-            ],
+            "kpis": self.sources.kpis.get(mission["mission_id"], []),
         }
 
     def _trigger(self, trigger: Row) -> dict[str, Any]:
@@ -412,20 +431,20 @@ class _Composer:
                 "aim": finding.aim,
                 "owner": self.missions.get(trigger["mission_id"], {}).get("owner"),
             }
-            for trigger, finding in zip(self.verdict.triggers, self.findings, strict=True)
+            for trigger, finding in zip(self.triggers, self.findings, strict=True)
         ]
         told = {
             (trigger["mission_id"], trigger["task_id"])
-            for trigger in self.verdict.triggers
+            for trigger in self.triggers
             if trigger["trigger_name"] == "REPEATED_BOTTLENECK"
         }
-        for task in self.facts.friction:
+        for task in self.tasks.values():
             if (
                 task["bottleneck_status"] not in ("recurring", "persistent")
                 or (task["mission_id"], task["task_id"]) in told
             ):
                 continue
-            finding = finding_of_task(task, self._mission_name(task["mission_id"]), self._policy_of(task["mission_id"]))
+            finding = finding_of_task(task, self._mission_name(task["mission_id"]), self._limits_of(task["mission_id"]))
             fixes.append(
                 {
                     "trigger": None,
@@ -443,37 +462,43 @@ class _Composer:
 
     def _condition(self, condition: Condition) -> dict[str, Any]:
         """One thing that stands between the portfolio and ON_TRACK, with its figures and in words."""
-        name = say.mission_words(condition.mission_id, condition.mission_name)
+        mission = self.missions.get(condition.mission_id, {})
+        name, mission_id = self._mission_name(condition.mission_id), mission.get("mission_id")
+        trigger_name, current, needed = None, None, None
         if condition.kind == "health":
-            now, needed = say.points(condition.current), say.number(condition.needed)
-            text = f"the health of {name} is {now} and has to reach {needed} points."
+            current, needed = mission["health_score"], self._on_track_from(mission_id)
+            text = f"the health of {name} is {say.points(current)} and has to reach {say.number(needed)} points."
         elif condition.kind == "unknown_health":
             text = f"the health of {name} has to become known: a figure that it needs was not reported."
+            needed = self._on_track_from(mission_id)
         else:
-            text = next(
-                f"{say.TRIGGER_TITLES[trigger['trigger_name']]} has to clear: {finding.aim}"
-                for trigger, finding in zip(self.verdict.triggers, self.findings, strict=True)
+            trigger, finding = next(
+                (trigger, finding)
+                for trigger, finding in zip(self.triggers, self.findings, strict=True)
                 if (trigger["mission_id"], trigger["trigger_name"]) == (condition.mission_id, condition.trigger_name)
             )
+            trigger_name, current, needed = (trigger[key] for key in ("trigger_name", "observed_value", "threshold"))
+            text = f"{say.TRIGGER_TITLES[trigger['trigger_name']]} has to clear: {finding.aim}"
         return {
-            "mission_id": condition.mission_id,
+            "mission_id": mission_id,
             "kind": condition.kind,
-            "trigger": condition.trigger_name,
-            "current": condition.current,
-            "needed": condition.needed,
+            "trigger": trigger_name,
+            "current": current,
+            "needed": needed,
             "text": text,
         }
 
     def _data_quality(self) -> dict[str, Any]:
-        facts = self.facts
+        sources = self.sources
         return {
-            **facts.row_totals,
-            "data_sets": [dict(row) for row in facts.row_counts],
-            "rejected": [dict(row) for row in facts.rejects],
-            "plan_findings": [dict(row) for row in facts.plan_findings],
-            "schema_drift": [dict(row) for row in facts.drift],
-            "warnings": [dict(row) for row in facts.warnings],
-            "reported_figures": dict(facts.reconciliation_counts),
+            "files": sources.files,
+            **sources.row_totals,
+            "data_sets": sources.row_counts,
+            "rejected": sources.rejects,
+            "plan_findings": sources.plan_findings,
+            "schema_drift": sources.drift,
+            "warnings": sources.warnings,
+            "reported_figures": sources.reconciliation_counts,
         }
 
     # ------------------------------------------------------------------ helpers
@@ -485,80 +510,47 @@ class _Composer:
         if mission is not None:
             task_id = trigger["task_id"] or mission["top_bottleneck_task_id"]
             task = self.tasks.get((mission_id, task_id))
-        policy = self._policy_of(mission_id)
-        is_driver = trigger["trigger_rank"] == 1 and self.verdict.action is not None
-        aims = self.verdict.action.aims if self.verdict.action is not None and is_driver else ()
-        return finding_of(trigger, mission, task, self.verdict.snapshot, policy, aims, self.at_risk)
+        goals: list[Goal] = []
+        if trigger["trigger_rank"] == 1 and self.verdict.action is not None:
+            goals = [
+                Goal(aim.measure, aim.current, self.sources.figure("action", rank, aim.measure or "goal"))
+                for rank, aim in enumerate(self.verdict.action.aims, start=1)
+            ]
+        return finding_of(
+            trigger, mission, task, self.sources.portfolio, self._limits_of(mission_id), goals, self.at_risk,
+            self._more_at_risk,
+        )  # fmt: skip
 
     def _names_at_risk(self) -> list[str]:
-        at_risk = [mission for mission in self.verdict.scorecards if mission["is_at_risk"]]
+        at_risk = [mission for mission in self.scorecards if mission["is_at_risk"]]
         at_risk.sort(key=lambda m: (m["health_score"] is not None, m["health_score"] or 0, m["mission_id"]))
         return [self._name(mission) for mission in at_risk]
 
-    def _policy_of(self, mission_id: str | None) -> Policy:
-        return self.policy if mission_id is None else self.policy.for_mission(mission_id)
+    def _more_at_risk(self, named: int) -> Any:
+        """Return how many missions are at risk besides those named."""
+        expression = f"missions_at_risk - {named}"
+        return self.sources.of_portfolio("portfolio.more_missions_at_risk", len(self.at_risk) - named, expression)
 
-    def _mission_name(self, mission_id: str | None) -> str | None:
-        if mission_id is None:
-            return None
+    def _limits_of(self, mission_id: str | None) -> Callable[[str], Any]:
+        return lambda key: self.sources.limit(mission_id, key)
+
+    def _on_track_from(self, mission_id: str | None) -> Any:
+        return self.sources.limit(mission_id, "health.on_track_from")
+
+    def _known_name(self, mission_id: str | None) -> str | None:
+        """Return a mission's name, else its id, as a value; None for the portfolio."""
+        return self.missions.get(mission_id, {}).get("mission_name") or mission_id
+
+    def _mission_name(self, mission_id: str | None) -> str:
         return say.mission_words(mission_id, self.missions.get(mission_id, {}).get("mission_name"))
 
     def _name(self, mission: Row) -> str:
         return say.mission_words(mission["mission_id"], mission["mission_name"])
 
-    def _claim_all(self, brief: Mapping[str, Any]) -> None:
-        """Add the claims of a composed brief: each value as it stands there, with the query that yields it."""
-        add = self.claims.add
-        add("status", "status", brief["status"], _PORTFOLIO_SQL, column=Column("status"))
-        for name in PORTFOLIO_FIGURES:
-            value = brief["portfolio"][name]
-            add(f"portfolio.{name}", f"portfolio.{name}", value, _PORTFOLIO_SQL, column=Column(name))
-        if self.driver is not None:
-            for key, column in (("trigger", "trigger_name"), ("mission_id", "mission_id"), ("evidence", "evidence")):
-                add(
-                    f"driver.{key}", f"primary_driver.{key}", brief["primary_driver"][key], _DRIVER_SQL,
-                    column=Column(column),
-                )  # fmt: skip
-        for label in say.TREND_WORDS:
-            add(f"trend.{label}", f"trend_insight.{label}", brief["trend_insight"][label], _TREND_SQL, label=label)
-        friction = brief["friction_signal"]
-        if friction["task_id"] is not None:
-            for key, column in (("driver", "bottleneck_driver"), ("bottleneck_status", "bottleneck_status")):
-                add(
-                    f"friction.{key}", f"friction_signal.{key}", friction[key], _FRICTION_SQL,
-                    column=Column(column), mission_id=friction["mission_id"], task_id=friction["task_id"],
-                )  # fmt: skip
-        if brief["win"]["mission_id"] is not None:
-            for key in WIN_FIGURES:
-                add(
-                    f"win.{key}", f"win.{key}", brief["win"][key], _SCORECARD_SQL,
-                    column=Column(f"kpi_{key}"), mission_id=brief["win"]["mission_id"],
-                )  # fmt: skip
-        for name, column in (("known_run_minutes", "total_duration_minutes"), ("unattributed_minutes",) * 2):
-            add(
-                f"run_time.{name}", f"portfolio.run_time.{name}", brief["portfolio"]["run_time"][name], _RUN_TIME_SQL,
-                column=Column(column),
-            )  # fmt: skip
-        for index, task in enumerate(brief["portfolio"]["friction"][:CLAIMED_TASKS]):
-            for key in ("friction_minutes", "bottleneck_status"):
-                add(
-                    f"task.{task['mission_id']}.{task['task_id']}.{key}", f"portfolio.friction[{index}].{key}",
-                    task[key], _FRICTION_SQL,
-                    column=Column(key), mission_id=task["mission_id"], task_id=task["task_id"],
-                )  # fmt: skip
-        for index, mission in enumerate(brief["missions"]):
-            for name in CLAIMED_MISSION_FIGURES:
-                add(
-                    f"mission.{mission['mission_id']}.{name}", f"missions[{index}].{name}", mission[name],
-                    _SCORECARD_SQL, column=Column(name), mission_id=mission["mission_id"],
-                )  # fmt: skip
-        for index, trigger in enumerate(brief["triggers"]):
-            sql = _TRIGGER_SQL if trigger["mission_id"] is not None else _TRIGGER_SQL.replace("$mission_id", "null")
-            add(
-                f"trigger.{trigger['mission_id'] or 'portfolio'}.{trigger['trigger']}.observed_value",
-                f"triggers[{index}].observed_value", trigger["observed_value"], sql,
-                column=Column("observed_value"), trigger_name=trigger["trigger"], mission_id=trigger["mission_id"],
-            )  # fmt: skip
+    def _name_and_id(self, mission_id: str) -> str:
+        mission = self.missions[mission_id]
+        name = mission["mission_name"]
+        return f"{name} ({mission['mission_id']})" if name else str(mission["mission_id"])
 
 
 _PLURAL_AREAS = ("results", "approval times", "escalations", "risks", "the missions at risk", "open risk events")
@@ -574,22 +566,6 @@ def _friction_headline(task: Row) -> str:
         return f"{name}: {say.BOTTLENECK_WORDS[status]} bottleneck without a single cause, {size}."
     meaning = say.DRIVER_MEANINGS[driver]
     return f"{name}: {say.BOTTLENECK_WORDS[status]} {say.DRIVER_WORDS[driver]} ({meaning}), {size}."
-
-
-def _worth_of(moving: Sequence[Row]) -> str:
-    """How far the trends of several missions can be believed, in words."""
-    runs = sorted(mission["kpi_trend_runs"] for mission in moving)
-    span = say.counted(runs[0], "run") if runs[0] == runs[-1] else f"{runs[0]} to {say.counted(runs[-1], 'run')}"
-    each = " each" if len(moving) > 1 else ""
-    tested = _with_evidence(moving, "tested")
-    suggestive = _with_evidence(moving, "suggestive")
-    if tested == len(moving):
-        return f"tested over {span}{each}: unlikely to be chance"
-    if tested:
-        return f"tested for {tested} of these {len(moving)}, for the others a signal, not proven"
-    if suggestive == len(moving):
-        return f"a signal from {span}{each}, likely but not proven"
-    return f"a signal from {span}{each}, not proven"
 
 
 def _with_evidence(missions: Iterable[Row], evidence: str) -> int:

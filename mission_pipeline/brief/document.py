@@ -1,16 +1,18 @@
 """The brief's JSON as a document without a format: a first screen, sections, tables. Decides nothing.
 
-Made from the JSON alone, so that Markdown, terminal and whatever comes later cannot disagree. Lays out and shortens.
+Made from the JSON alone, so that Markdown, terminal and page cannot disagree. Lays out and shortens. In every text each
+figure and each name from the data is marked as its claim; words of this module hold no digit, so none goes unproven.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
 from mission_pipeline.brief.changes_in_words import KPI_COLUMNS, changes_in_words
+from mission_pipeline.brief.claims import bare, marked, remarked
 
 Brief = Mapping[str, Any]
 
@@ -62,7 +64,8 @@ class Document:
 
 
 def document_of(brief: Brief) -> Document:
-    """Return the whole document of a brief."""
+    """Return the whole document of a brief's JSON; its claims are marked."""
+    brief = remarked(brief)
     makers = (
         _what_to_fix,
         _changes,
@@ -78,8 +81,8 @@ def document_of(brief: Brief) -> Document:
     sections = [section for make in makers if (section := make(brief)) is not None]
     return Document(
         title=f"Mission brief as of {brief['as_of']}",
-        status=brief["status"],
-        screen=first_screen(brief),
+        status=bare(brief["status"]),
+        screen=_first_screen(brief),
         sections=(*sections, _path(brief)),
         footer=_footer(brief),
     )
@@ -87,6 +90,10 @@ def document_of(brief: Brief) -> Document:
 
 def first_screen(brief: Brief) -> tuple[Entry, ...]:
     """Return what an executive reads first: one status, driver, trend, friction, action, and how sure it is."""
+    return _first_screen(remarked(brief))
+
+
+def _first_screen(brief: Brief) -> tuple[Entry, ...]:
     driver, action, confidence = brief["primary_driver"], brief["recommended_action"], brief["confidence"]
     friction, trend = brief["friction_signal"], brief["trend_insight"]
     reasons = tuple(say.capitalised(reason) for reason in confidence["reasons"])
@@ -107,11 +114,11 @@ def first_screen(brief: Brief) -> tuple[Entry, ...]:
 def _more(total: int, shown: int, what: str) -> tuple[str, ...]:
     if total <= shown:
         return ()
-    return (f"… and {say.counted(total - shown, f'more {what}')}, in the JSON of this brief.",)
+    return (f"… and more {what}, in the JSON of this brief.",)
 
 
 def _cells(*values: str | None) -> tuple[str, ...]:
-    return tuple(value if value else "–" for value in values)
+    return tuple(str(value) if value else "–" for value in values)
 
 
 def _what_to_fix(brief: Brief) -> Section:
@@ -130,7 +137,7 @@ def _what_to_fix(brief: Brief) -> Section:
         "What to fix, most urgent first",
         items=items,
         is_ranked=True,
-        notes=_more(len(fixes), SHOWN_FIXES, "finding"),
+        notes=_more(len(fixes), SHOWN_FIXES, "findings"),
     )
 
 
@@ -148,7 +155,11 @@ def _changes(brief: Brief) -> Section | None:
 
 
 def win_sentence(brief: Brief) -> str:
-    """Return the win in one sentence, each reference with its own percentage and value."""
+    """Return the win in one sentence, each reference with its own percentage and value; claims are marked."""
+    return _win_sentence(remarked(brief))
+
+
+def _win_sentence(brief: Brief) -> str:
     win = brief["win"]
     if win["mission_id"] is None:
         return "No mission's main KPI is better than its baseline yet, as far as is known."
@@ -162,12 +173,12 @@ def win_sentence(brief: Brief) -> str:
     gain = win["improvement_vs_first_pct"]
     if gain is not None:
         change = "better" if gain >= 0 else "worse"
-        sentence += f" and {say.percent(abs(gain))} {change} than the first run's {first}"
+        sentence += f" and {marked(gain, say.percent(abs(gain)))} {change} than the first run's {first}"
     return sentence + "."
 
 
 def _what_went_well(brief: Brief) -> Section:
-    return Section("What went well", (win_sentence(brief),))
+    return Section("What went well", (_win_sentence(brief),))
 
 
 def _missions(brief: Brief) -> Section:
@@ -204,9 +215,9 @@ def _missions(brief: Brief) -> Section:
             rows,
         ),
         notes=(
-            *_more(len(ranked), len(shown), "mission"),
-            "Health: 0-100 points from results, trend, friction, risk and steadiness. "
-            "Autonomy: 0-100 points, 100 means that no person had to step in. "
+            *_more(len(ranked), len(shown), "missions"),
+            "Health: up to a hundred points from results, trend, friction, risk and steadiness. "
+            "Autonomy: a hundred points mean that no person had to step in. "
             "Trend: of the main KPI. Runs: finished runs.",
         ),
     )
@@ -230,7 +241,7 @@ def _portfolio_sentence(brief: Brief) -> str:
     return (
         f"{say.counted(figures['missions'], 'mission')}: {say.listed(parts)}. "
         f"Runs so far: {say.listed(runs)}. "
-        f"Autonomy of the portfolio: {say.points(figures['autonomy_score'])} of 100 points. "
+        f"Autonomy of the portfolio: {say.points(figures['autonomy_score'])} of a hundred points. "
         f"Mean improvement of the main KPIs on their baselines: {say.percent(figures['avg_kpi_improvement_pct'])}."
     )
 
@@ -264,8 +275,8 @@ def _kpis(brief: Brief) -> Section | None:
         "KPIs against baseline and target",
         table=Table(columns, frozenset({"Baseline", "Target", "Latest", "Better by"}), tuple(rows[:SHOWN_ROWS])),
         notes=(
-            *_more(len(rows), SHOWN_ROWS, "KPI"),
-            "Better by: improvement of the latest value on the baseline; below 0 is worse. "
+            *_more(len(rows), SHOWN_ROWS, "KPIs"),
+            "Better by: improvement of the latest value on the baseline; with a minus it is worse. "
             "Not observed: no run has reported it, which is not the same as met.",
         ),
     )
@@ -293,7 +304,7 @@ def _friction(brief: Brief) -> Section:
         _time_sentences(brief),
         table=Table(columns, frozenset({"Friction", "Takes", "Planned", "Waits"}), rows),
         notes=(
-            *_more(len(tasks), SHOWN_ROWS, "task"),
+            *_more(len(tasks), SHOWN_ROWS, "tasks"),
             "All in minutes. Friction: minutes over plan plus minutes of waiting for a person, per run, "
             "recent runs counting more. Takes and Waits: mean per execution. "
             "Bottleneck: how often the task ran over plan or waited long in its last runs, and why.",
@@ -344,7 +355,7 @@ def _autonomy(brief: Brief) -> Section | None:
         "Autonomy: how far the missions run without people",
         table=Table(columns, frozenset({"Autonomy", "Interventions", "Escalations", "Approval wait"}), rows),
         notes=(
-            *_more(len(missions), SHOWN_MISSIONS, "mission"),
+            *_more(len(missions), SHOWN_MISSIONS, "missions"),
             "Touchless: runs completed without any intervention or escalation, with the range in which the true share "
             "likely lies. Interventions and escalations per run, approval wait in minutes per run.",
         ),
@@ -356,7 +367,9 @@ def _touchless(mission: Mapping[str, Any]) -> str:
     if not known:
         return say.UNKNOWN
     low, high = mission["touchless_rate_low"], mission["touchless_rate_high"]
-    span = "" if low is None or high is None else f" ({100 * low:.0f}-{100 * high:.0f} %)"
+    if low is None or high is None:
+        return f"{mission['touchless_runs']} of {known}"
+    span = f" ({marked(low, f'{100 * low:.0f}')}-{marked(high, f'{100 * high:.0f}')} %)"
     return f"{mission['touchless_runs']} of {known}{span}"
 
 
@@ -368,9 +381,7 @@ def _risks(brief: Brief) -> Section:
         return Section(title, ("The rules detect no risk, and nobody reported one.",))
     unmatched = [event for event in risks["reported"] if not event["is_detected"]]
     both, only_reported, only_detected = (
-        counts["reported"] - counts["reported_only"],
-        counts["reported_only"],
-        counts["detected_only"],
+        counts[name] for name in ("reported_and_detected", "reported_only", "detected_only")
     )
     lead = (
         f"The rules detect {say.counted(counts['detected'], 'risk')} in the telemetry; people reported "
@@ -384,8 +395,8 @@ def _risks(brief: Brief) -> Section:
             signal["severity"],
             signal["mission_id"],
             signal["run_id"],
-            signal["task_id"] or say.kpi_words(signal["kpi_name"]) if signal["task_id"] or signal["kpi_name"] else None,
-            say.RULE_WORDS[signal["rule"]],
+            _where(signal),
+            marked(signal["rule"], say.RULE_WORDS[signal["rule"]]),
             _observed(signal),
             signal["reported_event_id"] or "nobody",
         )
@@ -406,7 +417,7 @@ def _risks(brief: Brief) -> Section:
         ),
         table=Table(columns, frozenset(), rows) if rows else None,
         notes=(
-            *_more(len(detected), SHOWN_ROWS, "detected risk"),
+            *_more(len(detected), SHOWN_ROWS, "detected risks"),
             *(
                 (
                     f"Listed are the last {say.counted(risks['listed_runs'], 'run')} of each mission; all are in "
@@ -417,6 +428,12 @@ def _risks(brief: Brief) -> Section:
             ),
         ),
     )
+
+
+def _where(signal: Mapping[str, Any]) -> str | None:
+    if signal["task_id"]:
+        return str(signal["task_id"])
+    return say.kpi_words(signal["kpi_name"]) if signal["kpi_name"] else None
 
 
 def _is(count: int) -> str:
@@ -452,7 +469,7 @@ def _reported(brief: Brief) -> Section:
     rows = tuple(
         _cells(
             _subject(row),
-            say.FIELD_WORDS.get(row["field"], row["field"].replace("_", " ")),
+            marked(row["field"], say.FIELD_WORDS.get(row["field"], row["field"].replace("_", " "))),
             _figure(row["reported_value"]),
             _figure(row["computed_value"]) if row["computed_value"] is not None else "not computable",
         )
@@ -462,7 +479,7 @@ def _reported(brief: Brief) -> Section:
         title,
         (lead,),
         table=Table(("Report", "Figure", "Reported", "Telemetry"), frozenset({"Reported", "Telemetry"}), rows),
-        notes=(*_more(len(disagreeing), SHOWN_ROWS, "figure"), "Shown is the latest report of each kind."),
+        notes=(*_more(len(disagreeing), SHOWN_ROWS, "figures"), "Shown is the latest report of each kind."),
     )
 
 
@@ -474,9 +491,9 @@ def _subject(row: Mapping[str, Any]) -> str:
 
 def _figure(text: str) -> str:
     try:
-        return say.number(float(text))
+        return marked(text, say.number(float(text)))
     except ValueError:
-        return text
+        return str(text)
 
 
 def _data_quality(brief: Brief) -> Section:
@@ -496,41 +513,51 @@ def _data_quality(brief: Brief) -> Section:
     items = [
         Entry(
             f"Rejected: {say.counted(row['rows'], 'record')} of {_data_set(row)}",
-            f"{row['rule'].replace('_', ' ')}; for example: {row['example']}",
+            f"{_in_words(row['rule'])}; for example: {row['example']}",
         )
         for row in quality["rejected"]
     ]
     items += [
         Entry(
             f"Plan of {row['mission_id']}",
-            f"{row['task_id']} {say.FAULT_WORDS.get(row['fault'], row['fault'])}: {row['detail']}",
+            f"{row['task_id']} {_fault(row['fault'])}: {row['detail']}",
         )
         for row in quality["plan_findings"]
     ]
     items += [
         Entry(
             f"Unexpected in {_data_set(row)}",
-            f"{row['field']}: {say.DRIFT_WORDS.get(row['kind'], row['kind'])} ({say.counted(row['rows'], 'record')}).",
+            f"{row['field']}: {marked(row['kind'], say.DRIFT_WORDS.get(row['kind'], row['kind']))} "
+            f"({say.counted(row['rows'], 'record')}).",
         )
         for row in quality["schema_drift"]
     ]
     items += [
         Entry(
             f"Odd in {_data_set(row)}",
-            f"{row['rule'].replace('_', ' ')} ({say.counted(row['rows'], 'record')}); for example: {row['example']}",
+            f"{_in_words(row['rule'])} ({say.counted(row['rows'], 'record')}); for example: {row['example']}",
         )
         for row in quality["warnings"]
     ]
     if not items:
         lead.append("Nothing odd was found: no plan fault, no unexpected field, no contradiction.")
     return Section(
-        "Data quality", (" ".join(lead),), items=tuple(items[:SHOWN_ROWS]), notes=_more(len(items), SHOWN_ROWS, "note")
+        "Data quality", (" ".join(lead),), items=tuple(items[:SHOWN_ROWS]), notes=_more(len(items), SHOWN_ROWS, "notes")
     )
 
 
 def _data_set(row: Mapping[str, Any]) -> str:
     name: str = row["data_set"]
-    return say.DATA_SET_WORDS.get(name, name)
+    return marked(name, say.DATA_SET_WORDS.get(name, name))
+
+
+def _fault(name: str) -> str:
+    return marked(name, say.FAULT_WORDS.get(name, name))
+
+
+def _in_words(name: str) -> str:
+    """Return a name from the code, such as that of a rule, as one would say it."""
+    return marked(name, name.replace("_", " "))
 
 
 def _path(brief: Brief) -> Section:
@@ -543,18 +570,17 @@ def _path(brief: Brief) -> Section:
     return Section(
         title,
         items=tuple(
-            Entry(step["mission_id"] or "Portfolio", say.capitalised(step["text"])) for step in steps[:SHOWN_ROWS]
+            Entry(str(step["mission_id"] or "Portfolio"), say.capitalised(step["text"])) for step in steps[:SHOWN_ROWS]
         ),
-        notes=_more(len(steps), SHOWN_ROWS, "step"),
+        notes=_more(len(steps), SHOWN_ROWS, "steps"),
     )
 
 
 def _footer(brief: Brief) -> tuple[str, ...]:
-    files: Sequence[Mapping[str, Any]] = brief["inputs"]
-    policy = brief["policy"]
-    rows = sum(file["rows"] for file in files)
+    policy, quality = brief["policy"], brief["data_quality"]
+    short = marked(policy["sha256"], policy["sha256"][:12])
     return (
-        f"Judged by policy {policy['version']} (hash {policy['sha256'][:12]}), from "
-        f"{say.counted(len(files), 'file')} with {say.counted(rows, 'record')}. The JSON of this brief names each file "
-        "and, for its figures, the query that yields them from the warehouse.",
+        f"Judged by policy {policy['version']} (hash {short}), from {say.counted(quality['files'], 'file')} with "
+        f"{say.counted(quality['rows_in'], 'record')}. The JSON of this brief names each file and, for every figure "
+        "and name, the query that yields it from the warehouse.",
     )

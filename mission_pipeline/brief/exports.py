@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mission_pipeline.brief.evidence import stored
+from mission_pipeline.brief.claims import stored
 from mission_pipeline.brief.files import write_atomically
 from mission_pipeline.warehouse import Build
 

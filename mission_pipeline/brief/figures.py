@@ -40,9 +40,10 @@ def _values(verdict: Verdict) -> Iterator[tuple[str, int, str, Any]]:
         for name, value in reason.facts.items():
             yield "confidence", rank, name, value
     for rank, aim in enumerate(verdict.action.aims if verdict.action is not None else (), start=1):
-        yield "action", rank, aim.measure, aim.goal
+        yield "action", rank, aim.measure or "goal", aim.goal
     held_up = {condition.mission_id for condition in verdict.path_to_on_track} - {None}
     yield "path", 1, "missions_held_up", len(held_up)
+    yield "path", 1, "other_missions_held_up", len(held_up) - 1
 
 
 def _number_or_label(value: Any) -> tuple[float | None, str | None]:

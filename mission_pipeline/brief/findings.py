@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
-from mission_pipeline.brief.verdict import Aim
-from mission_pipeline.policy import Policy
 
 Row = Mapping[str, Any]
+Limits = Callable[[str], Any]
+"""Gives a number of the policy by its place, such as ``health.on_track_from``."""
 
 _NAMED_MISSIONS = 3
 """How many missions a sentence names before it counts the rest."""
@@ -31,16 +31,26 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Goal:
+    """What a figure is, and what it has to become."""
+
+    measure: str
+    current: float | None
+    goal: float | None
+
+
+@dataclass(frozen=True)
 class _Case:
     """What the words of one trigger draw on. ``mission`` is empty for a trigger of the portfolio."""
 
     trigger: Row
     mission: Row
     portfolio: Row
-    policy: Policy
+    limit: Limits
     task: Row
-    aims: Mapping[str, Aim]
+    aims: Mapping[str, Goal]
     at_risk: Sequence[str]
+    more_at_risk: Callable[[int], Any]
 
     @property
     def name(self) -> str:
@@ -70,9 +80,10 @@ def finding_of(
     mission: Row | None,
     task: Row | None,
     portfolio: Row,
-    policy: Policy,
-    aims: Sequence[Aim] = (),
+    limits: Limits,
+    aims: Sequence[Goal] = (),
     at_risk: Sequence[str] = (),
+    more_at_risk: Callable[[int], Any] = lambda named: None,
 ) -> Finding:
     """Return the words of a fired trigger.
 
@@ -81,12 +92,14 @@ def finding_of(
         mission: its mission's scorecard with ``mission_name``; None for a trigger of the portfolio.
         task: the task to act on, as a row of the friction table; None when none is known.
         portfolio: the day's row of ``marts.portfolio_snapshots``.
-        policy: the policy as it holds for the mission.
+        limits: the policy's as they hold for the mission.
         aims: figures that the verdict wants changed, where it names any.
         at_risk: names of the missions at risk, worst first.
+        more_at_risk: how many are at risk besides the first few.
 
     """
-    case = _Case(trigger, mission or {}, portfolio, policy, task or {}, {aim.measure: aim for aim in aims}, at_risk)
+    goals = {aim.measure: aim for aim in aims}
+    case = _Case(trigger, mission or {}, portfolio, limits, task or {}, goals, at_risk, more_at_risk)
     why, action, aim = _WORDS[trigger["trigger_name"]](case)
     title = say.TRIGGER_TITLES[trigger["trigger_name"]]
     headline = f"{title} in {case.name}" if mission else title
@@ -108,7 +121,7 @@ def _mission_trend_worsening(case: _Case) -> Words:
 
 
 def _autonomy_regression(case: _Case) -> Words:
-    mission, limit = case.mission, case.policy.triggers.autonomy_regression.min_score
+    mission, limit = case.mission, case.limit("triggers.autonomy_regression.min_score")
     score = say.points(mission["autonomy_score"])
     is_falling = mission["autonomy_trend"] == "worsening"
     rising = ["escalations"] if mission["escalations_trend"] == "worsening" else []
@@ -121,7 +134,7 @@ def _autonomy_regression(case: _Case) -> Words:
     verb = "rises" if rising == ["the wait for approval"] else "rise"
     causes = f". {say.capitalised(say.listed(rising))} {verb} as well" if rising else ""
     return (
-        f"its runs {trend}{despite}: the autonomy score (100 = no person had to step in) is {score}, with "
+        f"its runs {trend}{despite}: the autonomy score (a hundred: no person had to step in) is {score}, with "
         f"{say.counted(mission['mean_human_interventions'], 'human intervention')} and "
         f"{say.counted(mission['mean_escalations'], 'escalation')} per run{causes} ({case.worth}). "
         "It is not yet self-sustaining.",
@@ -151,7 +164,7 @@ def _autonomy_means(case: _Case) -> str:
 
 def _target_gap_persisting(case: _Case) -> Words:
     latest, target, gap = case.kpi_values("kpi_latest_value", "kpi_target_value", "kpi_gap_to_target")
-    limit = say.percent(case.policy.triggers.target_gap_persisting.gap_pct)
+    limit = say.percent(case.limit("triggers.target_gap_persisting.gap_pct"))
     return (
         f"{case.kpi} is {latest}, {gap} ({say.percent(case.mission['kpi_gap_to_target_pct'])}) short of the target of "
         f"{target}, and it does not improve ({case.worth}).",
@@ -162,7 +175,7 @@ def _target_gap_persisting(case: _Case) -> Words:
 
 def _kpi_plateau(case: _Case) -> Words:
     latest, target = case.kpi_values("kpi_latest_value", "kpi_target_value")
-    within = say.number(case.policy.triggers.kpi_plateau.within_pct)
+    within = say.number(case.limit("triggers.kpi_plateau.within_pct"))
     return (
         f"{case.kpi} has stood at about {latest} for {say.counted(case.trigger['supporting_runs'], 'run')} "
         f"(all within {within} % of each other), and the target of {target} is not met.",
@@ -172,7 +185,7 @@ def _kpi_plateau(case: _Case) -> Words:
 
 
 def _approval_delay_persisting(case: _Case) -> Words:
-    limit = say.minutes(case.policy.triggers.approval_delay_persisting.min_delay_minutes)
+    limit = say.minutes(case.limit("triggers.approval_delay_persisting.min_delay_minutes"))
     observed = say.minutes(case.trigger["observed_value"])
     return (
         f"its runs wait {observed} each for approval (limit {limit}), and that does not get better ({case.worth}).",
@@ -191,7 +204,7 @@ def _escalation_burden_rising(case: _Case) -> Words:
 
 
 def _risk_cluster_forming(case: _Case) -> Words:
-    limit = say.share(case.policy.triggers.risk_cluster_forming.flagged_share)
+    limit = say.share(case.limit("triggers.risk_cluster_forming.flagged_share"))
     flagged = say.share(case.mission["risk_flagged_share"])
     return (
         f"{flagged} of its runs were flagged as risky (a cluster from {limit} on; "
@@ -203,7 +216,7 @@ def _risk_cluster_forming(case: _Case) -> Words:
 
 def _stability_dropping(case: _Case) -> Words:
     duration, kpi = case.mission["duration_residual_share"], case.mission["kpi_residual_share"]
-    limit = say.share(case.policy.health.stability_points.variable_up_to_share)
+    limit = say.share(case.limit("health.stability_points.variable_up_to_share"))
     return (
         f"its runs cannot be planned with: around their trend, durations vary by {say.share(duration)} and the main "
         f"KPI by {say.share(kpi)} of the mean ({case.worth}).",
@@ -219,17 +232,17 @@ def _repeated_bottleneck(case: _Case) -> Words:
             f"give the slowest task of {case.name} more capacity.",
             "no task over its plan in the next run.",
         )
-    return _words_of_task(case.task, case.policy)
+    return _words_of_task(case.task, case.limit)
 
 
-def finding_of_task(task: Row, mission_name: str | None, policy: Policy) -> Finding:
+def finding_of_task(task: Row, mission_name: str, limits: Limits) -> Finding:
     """Return the words for a task that holds runs up and that no trigger names."""
-    why, action, aim = _words_of_task(task, policy)
-    headline = f"Friction in {say.mission_words(task['mission_id'], mission_name)}"
+    why, action, aim = _words_of_task(task, limits)
+    headline = f"Friction in {mission_name}"
     return Finding(headline, say.capitalised(why), say.capitalised(action), aim)
 
 
-def _words_of_task(task: Row, policy: Policy) -> Words:
+def _words_of_task(task: Row, limits: Limits) -> Words:
     name = say.task_words(task["task_id"], task["task_name"])
     status, driver = say.BOTTLENECK_WORDS[task["bottleneck_status"]], task["bottleneck_driver"]
     estimate, actual, wait = (
@@ -238,7 +251,7 @@ def _words_of_task(task: Row, policy: Policy) -> Words:
     action, aim = {
         "approval_delay": (
             f"shorten the approval of {name}: name a deputy who may approve, or approve less of it.",
-            f"{name} waits less than {say.minutes(policy.friction.delay_hit_minutes)} for a person; "
+            f"{name} waits less than {say.minutes(limits('friction.delay_hit_minutes'))} for a person; "
             f"it is {say.minutes(wait)} on average now.",
         ),
         "risk": (
@@ -248,7 +261,7 @@ def _words_of_task(task: Row, policy: Policy) -> Words:
         "none": (
             f"watch {name} in the next runs.",
             f"{name} within its plan of {say.minutes(estimate)}, and less than "
-            f"{say.minutes(policy.friction.delay_hit_minutes)} of waiting, in every run.",
+            f"{say.minutes(limits('friction.delay_hit_minutes'))} of waiting, in every run.",
         ),
     }.get(
         driver,
@@ -279,7 +292,7 @@ def _secondary_kpi_missed(case: _Case) -> Words:
 
 
 def _outcomes_dropping(case: _Case) -> Words:
-    mission, limit = case.mission, say.share(case.policy.triggers.outcomes_dropping.min_completed_share)
+    mission, limit = case.mission, say.share(case.limit("triggers.outcomes_dropping.min_completed_share"))
     done = f"{say.number(mission['completed_runs'])} of {say.counted(mission['finished_runs'], 'finished run')}"
     return (
         f"{done} completed, {say.number(mission['failed_runs'])} failed (limit {limit} completed; {case.worth}).",
@@ -289,10 +302,10 @@ def _outcomes_dropping(case: _Case) -> Words:
 
 
 def _missions_at_risk(case: _Case) -> Words:
-    limit = case.policy.triggers.portfolio_missions_at_risk.min_missions
+    limit = case.limit("triggers.portfolio_missions_at_risk.min_missions")
     count = case.portfolio["missions_at_risk"]
     names = list(case.at_risk[:_NAMED_MISSIONS])
-    others = [f"{len(case.at_risk) - len(names)} more"] if len(case.at_risk) > len(names) else []
+    others = [f"{say.number(case.more_at_risk(len(names)))} more"] if len(case.at_risk) > len(names) else []
     which = f" ({say.listed([*names, *others])})" if names else ""
     first = f"begin with {names[0]}" if names else "take them one by one"
     return (
@@ -304,7 +317,7 @@ def _missions_at_risk(case: _Case) -> Words:
 
 
 def _escalations_24h(case: _Case) -> Words:
-    limit = case.policy.triggers.portfolio_escalations_24h.min_escalations
+    limit = case.limit("triggers.portfolio_escalations_24h.min_escalations")
     count = say.counted(case.portfolio["escalations_last_24h"], "escalation")
     return (
         f"{count} on this one day (limit {limit}).",
@@ -314,7 +327,7 @@ def _escalations_24h(case: _Case) -> Words:
 
 
 def _open_risk_events(case: _Case) -> Words:
-    limit = case.policy.triggers.portfolio_open_risk_events.min_events
+    limit = case.limit("triggers.portfolio_open_risk_events.min_events")
     count = say.counted(case.portfolio["open_risk_events"], "reported risk event")
     return (
         f"{count} still open (limit {limit}).",

@@ -9,7 +9,7 @@ import sys
 import pytest
 from conftest import REPOSITORY
 
-from mission_pipeline.brief.evidence import is_same, value_at
+from mission_pipeline.brief.claims import is_same, value_at
 
 
 def mission(*arguments, **variables):

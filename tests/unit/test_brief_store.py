@@ -7,7 +7,7 @@ from datetime import date
 
 import polars as pl
 import pytest
-from brief_samples import compose, empty_scorecard, snapshot, verdict
+from brief_samples import compose, empty_scorecard, few_runs, snapshot, verdict
 
 from mission_pipeline.brief import store
 from mission_pipeline.brief.exports import export_records, write_exports
@@ -31,7 +31,7 @@ def empty_build(build):
 
 def keep(build, policy, day, status="NO_DATA"):
     judgement = verdict(
-        policy, status, "LOW", ["no mission has a finished run"], missions=[empty_scorecard()],
+        policy, status, "LOW", [few_runs()], missions=[empty_scorecard()],
         portfolio=snapshot(status=status, top_bottleneck_task_id=None),
     )  # fmt: skip
     return store.write_brief(build, replace(judgement, as_of=day), policy)
@@ -43,7 +43,7 @@ def test_a_brief_without_any_data_is_kept_as_a_row(empty_build, policy):
     assert row["as_of_date"] == date(2026, 2, 6)
     assert row["status"] == kept.brief["status"] == "NO_DATA"
     assert row["primary_driver"] is None
-    assert row["confidence_reasons"] == ["no mission has a finished run"]
+    assert row["confidence_reasons"] == ["First mission (M1) has no finished run"]
     assert row["brief_json"] == kept.json_text
     assert row["brief_markdown"] == kept.markdown
     assert row["brief_html"] == kept.html == html_of(kept.brief)
