@@ -30,6 +30,8 @@ from mission_pipeline.settings import Settings
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mission_pipeline.brief.document import Document
+
 REJECTS_FOUND = 1
 """Exit code of ``mission check`` when a record would be rejected."""
 
@@ -212,8 +214,23 @@ def brief(
         typer.Option("--compare", help="Judge its day again with today's data and say what differs, and why."),
     ] = False,
     policy: PolicyOption = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            metavar="RUN_ID",
+            help="Report on this run instead: what happened, what is at risk, what to do next.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Show a stored brief again, as it was published. Changes nothing."""
+    """Show a stored brief again, as it was published, or report on one run. Changes nothing."""
+    if run is not None:
+        if as_of is not None or compare:
+            other = "--as-of" if as_of is not None else "--compare"
+            raise MissionPipelineError(f"--run reports on one run, whatever the day: leave out {other}, or --run.")
+        _report_run(_settings(None, warehouse, None), run, BriefFormat.json if as_json else form, output)
+        return
     if compare:
         _deliver(
             _comparison(_settings(None, warehouse, policy), _day(as_of), as_json or form is BriefFormat.json), output
@@ -327,8 +344,8 @@ def _published(settings: Settings, as_of: date) -> dict[str, Any]:
     return published_brief(Warehouse(settings.warehouse), as_of).brief
 
 
-def _show(console: Console, shown: dict[str, Any], *, only_first_screen: bool = False) -> None:
-    """Print a brief, in colour on a terminal; elsewhere as plain text of the same width."""
+def _show(console: Console, shown: dict[str, Any] | Document, *, only_first_screen: bool = False) -> None:
+    """Print a brief or document, in colour on a terminal; elsewhere as plain text of the same width."""
     from mission_pipeline.brief.render import print_brief, text_of
 
     if console.is_terminal:
@@ -336,6 +353,30 @@ def _show(console: Console, shown: dict[str, Any], *, only_first_screen: bool = 
     else:
         sys.stdout.write(text_of(shown, width=console.width, only_first_screen=only_first_screen))
         sys.stdout.flush()
+
+
+def _report_run(settings: Settings, run_id: str, form: BriefFormat, output: Path | None) -> None:
+    """Print a run's report, or write it to a file, from the published warehouse."""
+    from mission_pipeline.brief import render
+    from mission_pipeline.brief.run_facts import read_run_facts
+    from mission_pipeline.brief.run_report import compose_run_report, run_document_of
+    from mission_pipeline.warehouse import Warehouse
+
+    report = compose_run_report(read_run_facts(Warehouse(settings.warehouse), run_id))
+    if form is BriefFormat.json:
+        _deliver(render.json_of(report), output)
+        return
+    document = run_document_of(report)
+    if form is BriefFormat.html:
+        from mission_pipeline.brief.html import page_of
+
+        _deliver(page_of(document), output)
+    elif form is BriefFormat.md:
+        _deliver(render.markdown_of(document), output)
+    elif output is None:
+        _show(_console(), document)
+    else:
+        _deliver(render.text_of(document), output)
 
 
 def _comparison(settings: Settings, as_of: date | None, as_json: bool) -> str:

@@ -73,7 +73,7 @@ def test_help_names_every_command_and_the_exit_codes():
     ("command", "options"),
     [
         ("refresh", ["--raw-data", "--warehouse", "--as-of", "--policy", "--rebuild", "--json"]),
-        ("brief", ["--as-of", "--format", "--output", "--warehouse", "--json"]),
+        ("brief", ["--as-of", "--run", "--format", "--output", "--warehouse", "--json"]),
         ("check", ["--raw-data", "--policy", "--json"]),
         ("backfill", ["--from", "--to", "--raw-data", "--warehouse", "--policy", "--json"]),
         ("ui", ["--port", "--raw-data", "--warehouse", "--policy"]),
