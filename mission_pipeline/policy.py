@@ -424,12 +424,38 @@ def load_policy(file: Path) -> Policy:
         policy = Policy.model_validate({**values, "sha256": hashlib.sha256(content).hexdigest()})
     except ValidationError as error:
         raise PolicyFault(f"The policy {file} is not valid: {_faults(error)}") from error
-    for mission_id in policy.missions:
+    for mission_id, own in policy.missions.items():
+        shared = _set_for_all(own)
+        if shared:
+            raise PolicyFault(
+                f"The policy {file} is not valid in [missions.{mission_id}]: key {shared[0]} holds for the whole "
+                "portfolio. Set it for all missions, or remove it."
+            )
         try:
             policy.for_mission(mission_id)
         except ValidationError as error:
             raise PolicyFault(f"The policy {file} is not valid in [missions.{mission_id}]: {_faults(error)}") from error
     return policy
+
+
+_FOR_ALL = ("version", "sha256", "missions", "status", "freshness")
+"""Keys that one mission cannot have for itself: nothing would ask for them."""
+_FOR_ONE_TOO = ("interval_confidence",)
+"""Of the confidence, which is the portfolio's, what is asked for by mission as well."""
+
+
+def _set_for_all(own: dict[str, Any]) -> list[str]:
+    """Return the keys among a mission's own that only the whole portfolio has."""
+
+    def inner(section: str) -> list[str]:
+        values = own.get(section)
+        return list(values) if isinstance(values, dict) else []
+
+    return [
+        *(key for key in own if key in _FOR_ALL),
+        *(f"triggers.{key}" for key in inner("triggers") if key.startswith("portfolio_")),
+        *(f"confidence.{key}" for key in inner("confidence") if key not in _FOR_ONE_TOO),
+    ]
 
 
 def _faults(error: ValidationError) -> str:
@@ -440,6 +466,8 @@ def _faults(error: ValidationError) -> str:
             sentences.append(f"key {key} is unknown. Correct its name or remove it.")
         elif fault["type"] == "missing":
             sentences.append(f"key {key} is missing. Add it; the shipped policy.toml shows it.")
+        elif fault["type"] == "value_error":  # of a whole section, whose message names the values
+            sentences.append(f"section {key}: {fault['ctx']['error']}.")
         else:
             sentences.append(f"key {key} has the value {fault['input']!r}: {fault['msg']}.")
     return " ".join(sentences)
