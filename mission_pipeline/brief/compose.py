@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
+from mission_pipeline.brief.changes import changes_since
 from mission_pipeline.brief.claims import bare, marked
 from mission_pipeline.brief.facts import Facts
 from mission_pipeline.brief.findings import Finding, Goal, finding_of, finding_of_task
@@ -82,6 +83,7 @@ class _Composer:
             "policy": sources.policy,
             "inputs": [{"file": row["file"], "sha256": row["sha256"], "rows": row["rows"]} for row in sources.inputs],
         }
+        brief["changes"] = changes_since(self.facts.last_brief, brief, sources.claims)
         settled, evidence = sources.claims.settled(brief)
         return {**settled, "evidence": evidence}
 
