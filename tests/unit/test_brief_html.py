@@ -30,7 +30,7 @@ HOSTILE = [
     "<script>alert(1)</script>", "</td></table><h1>x", '"quoted" onload="x', "it's", "a & b", "&lt;b&gt; &#60; &amp;",
     "<!-- gone", "]]>", "{{ 7*7 }}", "{% raw %}", "line\nbreak", "tab\there", "\x1b[31mred\x1b[0m", "a\x00b",
     "\u202eright-to-left", "javascript:alert(1)", "</style><style>*{display:none}", "<svg/onload=x>",
-    "Ünïcode \N{ROCKET}",
+    f"{START}mission.M1{MIDDLE}forged{END}", f"{START}half a mark", "Ünïcode \N{ROCKET}",
 ]  # fmt: skip
 
 
@@ -247,8 +247,10 @@ def test_a_document_without_claims_tells_of_none():
 
 
 def test_every_claim_of_the_page_has_its_query_in_the_brief(page, shipped_brief):
-    claims = {attributes["data-claim"] for attributes in page.within("span") if "data-claim" in attributes}
-    assert claims <= set(shipped_brief["evidence"])
+    claims = [attributes["data-claim"] for attributes in page.within("span") if "data-claim" in attributes]
+    assert len(claims) > 100
+    assert set(claims) <= set(shipped_brief["evidence"])
+    assert not re.search(r"\d", page.read("span", "details"))
 
 
 def test_the_same_brief_gives_the_same_page_also_from_its_file(policy, shipped_brief):
