@@ -30,7 +30,7 @@ from mission_pipeline.settings import SHIPPED_POLICY_FILE
 KEYS = [
     "as_of", "status", "interpretation", "primary_driver", "trend_insight", "friction_signal", "recommended_action",
     "confidence", "win", "portfolio", "missions", "triggers", "reconciliation", "data_quality", "what_to_fix",
-    "path_to_on_track", "policy", "inputs", "evidence",
+    "path_to_on_track", "policy", "inputs", "changes", "evidence",
 ]  # fmt: skip
 
 

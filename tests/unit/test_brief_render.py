@@ -141,6 +141,7 @@ def test_each_section_of_the_contract_is_there_in_order(shipped_brief):
     titles = re.findall(r"^## (.*)$", markdown_of(shipped_brief), flags=re.M)
     assert titles == [
         "What to fix, most urgent first",
+        "What changed since the last brief",
         "What went well",
         "The missions side by side",
         "KPIs against baseline and target",
