@@ -100,6 +100,34 @@ from marts.task_friction as friction
 left join staging.mission_tasks as tasks on friction.task_id = tasks.task_id
 order by friction.mission_id, friction.task_id, friction.friction_date
 """
+_FRICTION_AS_OF = """
+with
+
+newest as (
+    select
+        task_id,
+        max(friction_date) as friction_date
+    from marts.task_friction
+    where friction_date <= $through
+    group by task_id
+)
+
+select
+    friction.mission_id,
+    friction.task_id,
+    tasks.task_name,
+    friction.friction_date,
+    friction.friction_minutes,
+    friction.recent_hits,
+    friction.bottleneck_status,
+    friction.bottleneck_driver
+from newest
+inner join marts.task_friction as friction
+    on newest.task_id = friction.task_id and newest.friction_date = friction.friction_date
+left join staging.mission_tasks as tasks on friction.task_id = tasks.task_id
+order by friction.mission_id, friction.task_id
+"""
+"""Tasks are unique across missions, so a task's newest row is its mission's too."""
 
 
 @dataclass(frozen=True)
@@ -184,20 +212,21 @@ def read_inputs(build: Build, through: date | None = None) -> Inputs:
 
     Args:
         build: with ``staging`` and the derived ``marts``.
-        through: leaves out what ended or was detected later; then no event is late, all being known.
+        through: leaves out what ended or was detected later; then no event is late, all being known, and of a task's
+            friction the newest row alone is there.
     """
     missions = build.frame(_MISSIONS)
     numbers = missions.select("mission_id").with_row_index("mission").cast({"mission": pl.Int64})
     all_runs = build.frame(_RUNS).join(numbers, on="mission_id", how="inner", maintain_order="left")
     events = build.frame(_EVENTS)
-    friction = build.frame(_FRICTION).join(numbers, on="mission_id", how="inner", maintain_order="left")
+    friction = build.frame(_FRICTION if through is None else _FRICTION_AS_OF, {"through": through})
+    friction = friction.join(numbers, on="mission_id", how="inner", maintain_order="left")
     if through is not None:
         all_runs = all_runs.filter(pl.col("start_date") <= through)
         all_runs = all_runs.with_columns(
             status=pl.when(pl.col("run_date") > through).then(pl.lit("running")).otherwise(pl.col("status"))
         )
         events = events.filter(pl.col("day") <= through)
-        friction = friction.filter(pl.col("friction_date") <= through)
 
     all_runs = all_runs.with_row_index("place").cast({"place": pl.Int64})
     finished = all_runs.filter(pl.col("status").is_in(["completed", "failed"]))

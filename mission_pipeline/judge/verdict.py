@@ -33,6 +33,17 @@ order by scorecards.mission_id
 """
 _TRIGGERS = "select * from marts.mission_triggers where as_of_date = $as_of order by trigger_rank"
 _TASKS = """
+with
+
+newest as (
+    select
+        task_id,
+        max(friction_date) as friction_date
+    from marts.task_friction
+    where friction_date <= $as_of
+    group by task_id
+)
+
 select
     friction.mission_id,
     friction.task_id,
@@ -41,10 +52,10 @@ select
     friction.recent_hits,
     friction.bottleneck_status,
     friction.bottleneck_driver
-from marts.task_friction as friction
+from newest
+inner join marts.task_friction as friction
+    on newest.task_id = friction.task_id and newest.friction_date = friction.friction_date
 left join staging.mission_tasks as tasks on friction.task_id = tasks.task_id
-where friction.friction_date <= $as_of
-qualify row_number() over (partition by friction.mission_id, friction.task_id order by friction.friction_date desc) = 1
 order by friction.friction_minutes desc nulls last, friction.mission_id, friction.task_id
 """
 _RECONCILIATION = """

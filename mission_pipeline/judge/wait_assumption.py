@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import ceil, log2
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -19,15 +21,27 @@ from mission_pipeline.judge.days import judge_all_days, triggers_frame
 from mission_pipeline.judge.inputs import Friction
 from mission_pipeline.judge.limits import Floats
 from mission_pipeline.judge.missions_as_of import MissionsAsOf
-from mission_pipeline.policy import Policy
+from mission_pipeline.policy import FrictionPolicy, Policy
 from mission_pipeline.warehouse import Build
 
 Row = Mapping[str, Any]
+
+_MOST_RUNS = 1_000_000
+"""More than a mission has."""
 
 _TASKS_THEN = """
 with
 
 -- Only a task that people made wait can be judged otherwise.
+newest as (
+    select
+        task_id,
+        max(friction_date) as friction_date
+    from marts.task_friction
+    where friction_date <= $as_of
+    group by task_id
+),
+
 waiting_tasks as (
     select
         friction.mission_id,
@@ -40,100 +54,93 @@ waiting_tasks as (
         friction.bottleneck_driver,
         friction.risk_events,
         round(limits.overrun_hit_ratio * tasks.estimated_duration_minutes, 9) as overrun_hit_minutes,
-        limits.*  exclude (mission_id, overrun_hit_ratio)
-    from marts.task_friction as friction
+        limits.delay_hit_minutes
+    from newest
+    inner join marts.task_friction as friction
+        on newest.task_id = friction.task_id and newest.friction_date = friction.friction_date
     inner join staging.mission_tasks as tasks on friction.task_id = tasks.task_id
     inner join wait_limits as limits on friction.mission_id = limits.mission_id
-    where friction.friction_date <= $as_of
-    qualify
-        row_number() over (partition by friction.task_id order by friction.friction_date desc) = 1
-        and friction.mean_human_delay_minutes > 0
+    where friction.mean_human_delay_minutes > 0
 ),
 
--- Without decimals, unlike marts.task_friction: figures are compared with limits only after rounding.
 executions as (
     select
         logs.task_id,
-        logs.run_id,
         facts.run_seq,
         case
             when facts.status in ('running', 'blocked') then coalesce(cast(logs.finished_at as date), facts.run_date)
             else facts.run_date
         end as known_date,
-        logs.actual_duration_minutes as actual_minutes,
+        tasks.estimated_minutes,
         logs.human_delay_minutes as delay_minutes,
+        -- Of an unknown part greatest() would know nothing.
         case
-            when logs.human_delay_minutes is not null and logs.actual_duration_minutes is not null
+            when logs.actual_duration_minutes - logs.human_delay_minutes is not null
                 then round(greatest(logs.actual_duration_minutes - logs.human_delay_minutes, 0), 9)
-        end as work_minutes
+        end as work_minutes,
+        coalesce(logs.actual_duration_minutes > tasks.overrun_hit_minutes, false) as is_overrun,
+        coalesce(logs.human_delay_minutes >= tasks.delay_hit_minutes, false) as is_delay,
+        tasks.overrun_hit_minutes
     from staging.task_executions as logs
+    inner join waiting_tasks as tasks on logs.task_id = tasks.task_id
     inner join marts.mission_run_facts as facts on logs.run_id = facts.run_id
-    where logs.task_id in (select task_id from waiting_tasks) and cast(facts.start_time as date) <= $as_of
 ),
 
 runs as (
     select
-        executions.task_id,
-        executions.run_seq,
+        task_id,
+        run_seq,
         case
-            when count(*) = count(executions.work_minutes - tasks.estimated_minutes)
-                then sum(greatest(executions.work_minutes - tasks.estimated_minutes, 0) + executions.delay_minutes)
+            when count(*) = count(work_minutes - estimated_minutes)
+                then round(sum(greatest(work_minutes - estimated_minutes, 0) + delay_minutes), 9)
         end as friction_minutes,
-        coalesce(bool_or(executions.actual_minutes > tasks.overrun_hit_minutes), false) as is_overrun,
-        coalesce(bool_or(executions.work_minutes > tasks.overrun_hit_minutes), false) as is_overrun_then,
-        coalesce(bool_or(executions.delay_minutes >= tasks.delay_hit_minutes), false) as is_delay,
-        sum(executions.work_minutes) as work_minutes,
-        count(executions.work_minutes) as timed_executions,
-        sum(executions.delay_minutes) as delay_minutes,
-        count(executions.delay_minutes) as waiting_executions
+        bool_or(is_overrun) as is_overrun,
+        bool_or(coalesce(work_minutes > overrun_hit_minutes, false)) as is_overrun_then,
+        bool_or(is_delay) as is_delay,
+        sum(work_minutes) as work_minutes,
+        count(work_minutes) as timed_executions,
+        sum(delay_minutes) as delay_minutes,
+        count(delay_minutes) as waiting_executions
     from executions
-    inner join waiting_tasks as tasks on executions.task_id = tasks.task_id
-    group by executions.task_id, executions.run_seq
-    having max(executions.known_date) <= $as_of
+    group by task_id, run_seq
+    having max(known_date) <= $as_of
 ),
 
-numbered_runs as (
+-- The newest runs, newest first, as lists: quicker than to number all runs.
+histories as (
     select
-        *,
-        row_number() over (partition by task_id order by run_seq desc) as place,
-        row_number() over (partition by task_id, friction_minutes is null order by run_seq desc) as measured_place
+        task_id,
+        max_by(is_overrun, run_seq, $recent_runs) as overruns,
+        max_by(is_overrun_then, run_seq, $recent_runs) as overruns_then,
+        max_by(is_overrun_then or is_delay, run_seq, $recent_runs) as hits_then,
+        max_by(friction_minutes, run_seq, $weighing_runs) filter (where friction_minutes is not null)
+            as friction_minutes_then,
+        round(sum(delay_minutes) / nullif(sum(waiting_executions), 0), 9) as mean_delay_minutes,
+        round(sum(work_minutes) / nullif(sum(timed_executions), 0), 9) as mean_work_minutes
     from runs
+    group by task_id
 )
 
 select
     tasks.mission_id,
     tasks.task_id,
     tasks.task_name,
-    least(count(*), any_value(tasks.recent_runs)) as runs,
-    count(*) filter (where numbered_runs.is_overrun and numbered_runs.place <= tasks.recent_runs) as overrun_hits,
-    count(*) filter (where numbered_runs.is_overrun_then and numbered_runs.place <= tasks.recent_runs)
-        as overrun_hits_then,
+    histories.overruns,
+    histories.overruns_then,
+    histories.hits_then,
+    histories.friction_minutes_then,
     tasks.recent_hits as hits,
-    count(*) filter (
-        where (numbered_runs.is_overrun_then or numbered_runs.is_delay) and numbered_runs.place <= tasks.recent_runs
-    ) as hits_then,
     tasks.bottleneck_status as status,
     tasks.bottleneck_driver as driver,
     case
-        when round(sum(numbered_runs.delay_minutes) / nullif(sum(numbered_runs.waiting_executions), 0), 9)
-            >= any_value(tasks.delay_hit_minutes) then 'approval_delay'
-        when round(sum(numbered_runs.work_minutes) / nullif(sum(numbered_runs.timed_executions), 0), 9)
-            > any_value(tasks.overrun_hit_minutes) then 'task_overrun'
-        when any_value(tasks.risk_events) > 0 then 'risk'
+        when histories.mean_delay_minutes >= tasks.delay_hit_minutes then 'approval_delay'
+        when histories.mean_work_minutes > tasks.overrun_hit_minutes then 'task_overrun'
+        when tasks.risk_events > 0 then 'risk'
         else 'none'
     end as driver_then,
-    tasks.friction_minutes,
-    sum(
-        numbered_runs.friction_minutes * power(tasks.decay_per_run, numbered_runs.measured_place - 1)
-        order by numbered_runs.run_seq
-    )
-    / sum(power(tasks.decay_per_run, numbered_runs.measured_place - 1) order by numbered_runs.run_seq)
-        filter (where numbered_runs.friction_minutes is not null) as friction_minutes_then
+    tasks.friction_minutes
 from waiting_tasks as tasks
-inner join numbered_runs on tasks.task_id = numbered_runs.task_id
-group by
-    tasks.mission_id, tasks.task_id, tasks.task_name, tasks.recent_hits, tasks.bottleneck_status,
-    tasks.bottleneck_driver, tasks.friction_minutes
+inner join histories on tasks.task_id = histories.task_id
 order by tasks.mission_id, tasks.task_id
 """
 
@@ -217,28 +224,57 @@ def _differs(task: ExplainedTask) -> bool:
 
 def _tasks_then(build: Build, day: MissionsAsOf) -> list[ExplainedTask] | None:
     """Return the tasks that people made wait, of missions whose durations count as work alone; None without any."""
+    rules = {
+        mission_id: own.friction
+        for mission_id, own in zip(day.inputs.missions["mission_id"], day.policies, strict=True)
+        if not own.friction.durations_include_wait
+    }
+    if not rules:
+        return None
     limits = [
         {
             "mission_id": mission_id,
-            "recent_runs": own.friction.recent_runs,
-            "overrun_hit_ratio": own.friction.overrun_hit_ratio,
-            "delay_hit_minutes": own.friction.delay_hit_minutes,
-            "decay_per_run": own.friction.decay_per_run,
+            "overrun_hit_ratio": own.overrun_hit_ratio,
+            "delay_hit_minutes": own.delay_hit_minutes,
         }
-        for mission_id, own in zip(day.inputs.missions["mission_id"], day.policies, strict=True)
-        if not own.friction.durations_include_wait
+        for mission_id, own in rules.items()
     ]
-    if not limits:
-        return None
+    parameters = {
+        "as_of": day.as_of,
+        "recent_runs": max(own.recent_runs for own in rules.values()),
+        "weighing_runs": max(_runs_that_weigh(own.decay_per_run) for own in rules.values()),
+    }
     with build.view_of("wait_limits", pl.DataFrame(limits)):
-        rows = build.frame(_TASKS_THEN, {"as_of": day.as_of}).to_dicts()
-    policy_of = dict(zip(day.inputs.missions["mission_id"], day.policies, strict=True))
-    return [ExplainedTask(**row, status_then=_status(row["hits_then"], policy_of[row["mission_id"]])) for row in rows]
+        rows = build.frame(_TASKS_THEN, parameters).to_dicts()
+    return [_task_then(row, rules[row["mission_id"]]) for row in rows]
 
 
-def _status(hits: int, policy: Policy) -> str:
+def _runs_that_weigh(decay: float) -> int:
+    """How many runs can change a friction figure: a double holds no weight below 2^-52 of the newest one's."""
+    return _MOST_RUNS if decay == 1 else ceil(52 / -log2(decay)) + 1
+
+
+def _task_then(row: Row, rules: FrictionPolicy) -> ExplainedTask:
+    """Add a task's newest runs up, as marts.task_friction does."""
+    overruns, overruns_then, hits_then = (
+        row[name][: rules.recent_runs] for name in ("overruns", "overruns_then", "hits_then")
+    )
+    minutes = row["friction_minutes_then"] or []
+    weights = [rules.decay_per_run**place for place in range(len(minutes))]
+    lists = ("overruns", "overruns_then", "hits_then", "friction_minutes_then")
+    return ExplainedTask(
+        **{name: value for name, value in row.items() if name not in lists},
+        runs=len(overruns),
+        overrun_hits=sum(overruns),
+        overrun_hits_then=sum(overruns_then),
+        hits_then=sum(hits_then),
+        status_then=_status(sum(hits_then), rules),
+        friction_minutes_then=sum(map(mul, weights, minutes)) / sum(weights) if minutes else None,
+    )
+
+
+def _status(hits: int, rules: FrictionPolicy) -> str:
     """Name how persistent a bottleneck is, as marts.task_friction does."""
-    rules = policy.friction
     for status, least in (
         ("persistent", rules.persistent_hits),
         ("recurring", rules.recurring_hits),

@@ -78,11 +78,20 @@ held_up as (
     group by task_id
 ),
 
-friction as (
-    select *
+newest as (
+    select
+        task_id,
+        max(friction_date) as friction_date
     from marts.task_friction
     where friction_date <= $as_of
-    qualify row_number() over (partition by mission_id, task_id order by friction_date desc) = 1
+    group by task_id
+),
+
+friction as (
+    select task_friction.*
+    from newest
+    inner join marts.task_friction
+        on newest.task_id = task_friction.task_id and newest.friction_date = task_friction.friction_date
 )
 
 select
