@@ -32,8 +32,8 @@ def texts_of(document):
     yield from document.footer
 
 
-def unproven(brief, connection):
-    """Texts of a brief's document that hold a digit or a known name outside its claims."""
+def unproven(brief, connection, document_of=document_of):
+    """Texts of a brief's or report's document that hold a digit or a known name outside its claims."""
     names = {name for (name,) in connection.sql(_NAMES).fetchall() if name}
     is_name = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(names)))})(?!\w)")
     fixed = ((text, without_claims(text)) for text in texts_of(document_of(brief)))

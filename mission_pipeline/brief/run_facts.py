@@ -102,7 +102,9 @@ select
     end as overrun_minutes,
     executions.human_approval_required,
     executions.human_delay_minutes,
-    executions.outcome
+    executions.outcome,
+    executions.started_at,
+    executions.finished_at
 from executions
 left join staging.mission_tasks as tasks using (task_id)
 left join staging.agents as agents using (agent_id)
@@ -240,6 +242,11 @@ order by events.detected_at nulls last, events.event_id
 _TOTALS = """
 select
     (select count(*) from staging.task_executions where run_id = $run_id) as executions,
+    (
+        select count(*)
+        from staging.task_executions
+        where run_id = $run_id and (started_at is null or finished_at is null)
+    ) as untimed_executions,
     (select count(*) from marts.risk_signals where run_id = $run_id) as signals,
     (select count(*) from staging.risk_events where run_id = $run_id) as events,
     (select count(*) from staging.risk_events where run_id = $run_id and status = 'open') as open_events,

@@ -6,7 +6,7 @@ so, and what no log says is called unknown. There is no clock: the same warehous
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
@@ -30,6 +30,9 @@ _RUN_FIGURES = (
 )  # fmt: skip
 _OVERRUN, _WAIT = "task_overrun", "approval_delay"
 """The two rules that concern a task's friction."""
+_ALL = ("high", "medium", "low")
+_GRAVE = ("high", "medium")
+"""Severities; what is low comes after the KPI and the time that nobody can explain."""
 _PLAIN_RULES = ("rework", "dependency_failed")
 """Rules without a limit of their own: that it happened is all there is to say."""
 _PEOPLE_FIGURES = ("human_interventions", "escalations", "risk_flagged", "is_touchless", "autonomy_score")
@@ -122,9 +125,9 @@ class _Composer:
             parts.append(f"its main measure, {say.kpi_words(self.main_kpi['kpi_name'])}, was not reported")
         worst = self._friction_task()
         if worst is not None:
-            parts.append(
-                f"{_task(worst)} held it up most: {say.minutes(worst['friction_minutes'])} over plan or waiting"
-            )
+            is_known = worst["friction_minutes"] is not None
+            held = worst["friction_minutes"] if is_known else worst["overrun_minutes"] or worst["delay_minutes"]
+            parts.append(f"{_task(worst)} held it up most: {say.minutes(held)} over plan or waiting")
         return "; ".join(parts) + "."
 
     def _time(self) -> str:
@@ -215,10 +218,10 @@ class _Composer:
         if score is None:
             yield self._no_score()
             return
-        sentence = f"Autonomy score: {say.points(score)} of a hundred points (a hundred: no person was needed)."
+        yield f"Autonomy score: {say.points(score)} of a hundred points (a hundred: no person was needed)."
         previous, runs = earlier["previous_autonomy_score"], earlier["earlier_scored_runs"]
         if previous is None:
-            yield f"{sentence} No earlier run of the mission has a score to compare it with."
+            yield "No earlier run of the mission has a score to compare it with."
             return
         change = earlier["autonomy_change"]
         more = "more" if score > previous else "fewer"
@@ -234,7 +237,7 @@ class _Composer:
             if runs > 1
             else ""
         )
-        yield f"{sentence} That is {compared}{mean}."
+        yield f"That is {compared}{mean}."
 
     def _no_score(self) -> str:
         if self.is_open:
@@ -276,7 +279,7 @@ class _Composer:
                 yield _finding(kind, say.capitalised(_value_sentence(kpi)) + ".")
         small = [*self._small_delays()]
         if small:
-            yield _finding("Smaller delays, below the limits of the rules", say.listed(small) + ".")
+            yield _finding("Smaller delays, below the limits of the rules", "; ".join(small) + ".")
         rest = self.run["unattributed_minutes"]
         if rest:
             total = say.minutes(self.run["total_duration_minutes"])
@@ -289,10 +292,13 @@ class _Composer:
 
     def _small_delays(self) -> Iterator[str]:
         for task in self.tasks:
+            parts = []
             if task["overrun_minutes"] and not self._signal(task, _OVERRUN):
-                yield f"{_task(task)} took {say.minutes(task['overrun_minutes'])} over plan"
+                parts.append(f"took {say.minutes(task['overrun_minutes'])} over plan")
             if task["delay_minutes"] and not self._signal(task, _WAIT):
-                yield f"{_task(task)} waited {say.minutes(task['delay_minutes'])} for a person"
+                parts.append(f"waited {say.minutes(task['delay_minutes'])} for a person")
+            if parts:
+                yield f"{_task(task)} {say.listed(parts)}"
 
     def _unknown(self) -> Iterator[str]:
         run = self.run
@@ -338,11 +344,12 @@ class _Composer:
 
         take(self._on_completion())
         take(self._on_friction())
-        take(self._on_signals(), most=1)
+        take(self._on_signals(_GRAVE), most=1)
         take(self._on_main_kpi())
-        take(self._on_signals())
+        take(self._on_unexplained_time())
+        take(self._on_signals(_ALL))
         take(self._on_events())
-        return [{"rank": rank, **action} for rank, action in enumerate(found[:SHOWN_ACTIONS], start=1)]
+        return found[:SHOWN_ACTIONS]
 
     def _nothing(self) -> str | None:
         """Say why there is nothing to do; None where there is something."""
@@ -405,11 +412,9 @@ class _Composer:
         return next((row for row in reversed(list(last.values())) if row["outcome"] in LOST_OUTCOMES), None)
 
     def _friction_task(self) -> Row | None:
-        """Return the task that cost most, if it ran over plan or a rule saw it wait too long."""
-        for task in self.tasks:
-            if task["friction_minutes"] and (task["overrun_minutes"] or self._signal(task, _WAIT)):
-                return task
-        return None
+        """Return the task that is known to have cost most, of those that ran over plan or that a rule saw wait."""
+        minded = [task for task in self.tasks if task["overrun_minutes"] or self._signal(task, _WAIT)]
+        return max(minded, key=_known_cost, default=None)
 
     def _costliest(self, task: Row) -> Row:
         """Return the execution of a task that cost most: its agent is the one to speak of."""
@@ -457,9 +462,34 @@ class _Composer:
             return ""
         return f" By its record so far, {_agent(best)} suits this task better."
 
-    def _on_signals(self) -> Iterator[Action]:
+    def _on_unexplained_time(self) -> Iterator[Action]:
+        """Ask where the time went, if no log explains most of it: more than half, by the meaning of the word."""
+        total, rest = self.run["total_duration_minutes"], self.run["unattributed_minutes"]
+        if rest is None or total is None or rest * 2 <= total:
+            return
+        did = next((row for row in self.executions if row["started_at"] is None or row["finished_at"] is None), None)
+        if did is None:
+            did, start = self.executions[0], ""
+            why = "Every task has its start and end in the log: the gaps between them show when."
+        else:
+            lacking = self.totals["untimed_executions"]
+            start = f"; begin by logging start and end of {_task(did)}, done by {_agent(did)}"
+            why = (
+                f"{say.counted(lacking, 'record')} of {say.number(self.totals['executions'])} in the log "
+                f"{'lacks' if lacking == 1 else 'lack'} a start or an end, so nobody can tell when the run waited."
+            )
+        yield self._action(
+            "unexplained", ("unexplained",), did,
+            headline=f"Find out what the run waited for in {say.minutes(rest)} of its {say.minutes(total)}{start}",
+            why=why,
+            aim=f"a start and an end for every task of the next run, and fewer than {say.minutes(rest)} unexplained",
+        )  # fmt: skip
+
+    def _on_signals(self, severities: Collection[str]) -> Iterator[Action]:
         """Yield what each signal asks for, worst first; the main KPI's missed target has its own place."""
         for signal in self.signals:
+            if signal["severity"] not in severities:
+                continue
             rule = signal["rule"]
             task = next((task for task in self.tasks if task["task_id"] == signal["task_id"]), None)
             kpi = next((kpi for kpi in self.kpis if kpi["kpi_name"] == signal["kpi_name"]), None)
@@ -578,6 +608,10 @@ class _Composer:
 # ---------------------------------------------------------------------- words
 
 
+def _known_cost(task: Row) -> float:
+    return float((task["overrun_minutes"] or 0) + (task["delay_minutes"] or 0))
+
+
 def _times(count: int) -> str:
     return marked(count, {1: "once", 2: "twice"}.get(count, f"{bare(count)} times"))
 
@@ -601,8 +635,8 @@ def _outcome(value: str) -> str:
 
 
 def _target(kpi: Row) -> str:
-    [target] = say.kpi_values(kpi["kpi_name"], kpi["target_value"])
-    return f"{target}"
+    _, target = say.kpi_values(kpi["kpi_name"], kpi["kpi_value"], kpi["target_value"])
+    return target
 
 
 def _beyond(kpi: Row) -> str:
@@ -615,13 +649,13 @@ def _value_sentence(kpi: Row) -> str:
     value, target, gap = say.kpi_values(kpi["kpi_name"], kpi["kpi_value"], kpi["target_value"], kpi["gap_to_target"])
     if kpi["gap_to_target"] and say.kpi_unit(kpi["kpi_name"]) == "%":
         gap = marked(kpi["gap_to_target"], f"{plain(gap).removesuffix(' %')} percentage points")
-    limit = {"floor": "the least allowed", "ceiling": "the most allowed"}.get(kpi["kpi_kind"], "the target")
+    limit = {"floor": "limit of at least", "ceiling": "limit of at most"}.get(kpi["kpi_kind"], "target of")
     sentence = f"{words} came to {value}"
     if kpi["gap_to_target"] is None:
         return sentence
     if kpi["gap_to_target"]:
-        return f"{sentence}, {gap} {_beyond(kpi)} {limit} of {target}"
-    return f"{sentence}, {'which meets' if kpi['kpi_kind'] == 'target' else 'within'} {limit} of {target}"
+        return f"{sentence}, {gap} {_beyond(kpi)} the {limit} {target}"
+    return f"{sentence}, which {'meets' if kpi['kpi_kind'] == 'target' else 'keeps'} the {limit} {target}"
 
 
 def _improvement(value: float | None, than: str) -> str:
@@ -707,7 +741,7 @@ def _screen(report: Mapping[str, Any]) -> tuple[Entry, ...]:
         Entry("In one sentence", report["headline"]),
         Entry("Mission", mission, (owner, *_asked(happened))),
         Entry("Time", happened["time"], (happened["time_split"],)),
-        Entry("People", " ".join(happened["people"]["sentences"])),
+        Entry("People", " ".join(happened["people"]["sentences"][:3])),  # what they are compared with stands below
         Entry("At risk", risk["headline"], (f"Worst: {_signal_sentence(worst, risk['events'])}",) if worst else ()),
         Entry("Next", actions[0]["headline"] + ".", (f"Aim: {actions[0]['aim']}",))
         if actions

@@ -8,6 +8,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from claim_checks import differing, unclaimed, unproven
 from conftest import refresh_into
 from portfolios import (
     OTHER_PORTFOLIO_LOGS,
@@ -20,7 +21,6 @@ from portfolios import (
     write_records,
 )
 
-from mission_pipeline.brief.claims import is_same, value_at, without_claims
 from mission_pipeline.brief.run_facts import read_run_facts
 from mission_pipeline.brief.run_report import compose_run_report, run_document_of
 
@@ -46,8 +46,7 @@ Time             From 2026-02-04 09:25 to 2026-02-04 10:42 UTC. It took 77
                  explains.
 People           People stepped in twice. Work was escalated once (handed to
                  somebody who decides). Autonomy score: 8.60 of a hundred points
-                 (a hundred: no person was needed). That is 74.70 points fewer
-                 than RUN_2026_02_02_004 before it (83.30).
+                 (a hundred: no person was needed).
 At risk          The rules detect 2 risks in this run; people reported 2 events,
                  of which 2 match a detected risk.
                  - Worst: T5 "Draft personalized outreach email": long wait for
@@ -113,54 +112,23 @@ def other(tmp_path_factory):
     return SimpleNamespace(warehouse=warehouse, folder=folder / "warehouse")
 
 
-def strings_of(document):
-    yield document.title
-    yield from document.footer
-    for entry in (*document.screen, *(item for section in document.sections for item in section.items)):
-        yield from (entry.label, entry.text, *entry.details)
-    for section in document.sections:
-        yield from (section.title, *section.paragraphs, *section.notes)
-        if section.table is not None:
-            yield from section.table.columns
-            yield from (cell for row in section.table.rows for cell in row)
-
-
-def known_names(warehouse):
-    with warehouse.published() as connection:
-        rows = connection.execute(
-            "select unnest([mission_id, mission_name]) from staging.missions union all "
-            "select unnest([task_id, task_name]) from staging.mission_tasks union all "
-            "select unnest([agent_id, agent_name]) from staging.agents union all "
-            "select run_id from staging.mission_runs union all select event_id from staging.risk_events union all "
-            "select kpi_name from staging.mission_kpis where kpi_name <> 'steps'"
-        ).fetchall()
-    return {name for (name,) in rows if name}
-
-
-def check_claims(warehouse, run_id, names):
+def check_claims(warehouse, run_id):
     report = compose_run_report(read_run_facts(warehouse, run_id))
-    for shown in strings_of(run_document_of(report)):
-        fixed = without_claims(shown)
-        assert not re.search(r"\d", fixed), shown
-        for name in names:
-            assert not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", fixed), (name, shown)
-    assert len(report["evidence"]) > 10
     with warehouse.published() as connection:
-        for claim_id, claim in report["evidence"].items():
-            [[found]] = connection.execute(claim["sql"]).fetchall()
-            assert is_same(claim["value"], found), (claim_id, claim, found)
-            whole = value_at(report, claim["path"])
-            assert whole == claim["value"] or claim["path"] in [place[0] for place in claim["in"]], claim_id
+        assert unproven(report, connection, run_document_of) == []
+        assert differing(report, connection) == []
+    assert unclaimed(report) == []
+    assert len(report["evidence"]) > 10
 
 
 @pytest.mark.parametrize("run_id", SHIPPED_RUNS)
 def test_every_figure_and_name_of_a_shipped_run_is_a_claim_whose_query_yields_it(shipped, run_id):
-    check_claims(shipped.warehouse, run_id, known_names(shipped.warehouse))
+    check_claims(shipped.warehouse, run_id)
 
 
 @pytest.mark.parametrize("run_id", ["o1", "o2", "o3", "o4", "o5", "r1", "r2", "h'1", "h'2", "n1"])
 def test_every_figure_and_name_is_a_claim_whatever_became_of_the_run(other, run_id):
-    check_claims(other.warehouse, run_id, known_names(other.warehouse))
+    check_claims(other.warehouse, run_id)
 
 
 def test_the_first_screen_of_a_shipped_run(shipped):
@@ -173,8 +141,8 @@ def test_the_first_screen_of_a_shipped_run(shipped):
 @pytest.mark.parametrize(
     ("run_id", "sources"),
     [
-        ("RUN_2026_02_01_001", [("friction", "T2"), ("kpi", "T2")]),
-        ("RUN_2026_02_04_005", [("friction", "T5"), ("risk", "T4"), ("kpi", "T5")]),
+        ("RUN_2026_02_01_001", [("friction", "T2"), ("kpi", "T2"), ("unexplained", "T1")]),
+        ("RUN_2026_02_04_005", [("friction", "T5"), ("kpi", "T5"), ("unexplained", "T4")]),
         ("RUN_2026_02_01_006", [("friction", "T8"), ("risk", "T8"), ("kpi", "T8")]),
         ("RUN_2026_02_06_008", []),
     ],

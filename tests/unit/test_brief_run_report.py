@@ -4,14 +4,18 @@ import re
 from datetime import date, datetime
 
 import pytest
+from claim_checks import texts_of, unclaimed
 from markdown_it import MarkdownIt
 
 from mission_pipeline.brief.claims import value_at, without_claims
 from mission_pipeline.brief.render import markdown_of, text_of
-from mission_pipeline.brief.run_facts import RunFacts
+from mission_pipeline.brief.run_facts import RunFacts, read_run_facts
 from mission_pipeline.brief.run_report import compose_run_report, observed_words, run_document_of
+from mission_pipeline.contracts.catalog import ALL_CONTRACTS
 from mission_pipeline.contracts.derived import RISK_RULES
 from mission_pipeline.contracts.inputs import OPEN_RUN_STATUSES, OUTCOMES, RUN_STATUSES
+from mission_pipeline.errors import NothingToJudge, WarehouseFault
+from mission_pipeline.warehouse import Warehouse
 
 NAME = "Renew 4 contracts"
 RULES_OF_TASKS = [rule for rule in RISK_RULES if rule not in ("limit_breached", "target_missed")]
@@ -22,13 +26,16 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-def execution(task_id="T1", *, attempt=1, agent="A1", plan=10, took=10, waited=0, outcome="completed", name=None):
+def execution(
+    task_id="T1", *, attempt=1, agent="A1", plan=10, took=10, waited=0, outcome="completed", name=None, timed=True
+):
     over = None if None in (plan, took) else max(took - plan, 0)
     return {
         "task_id": task_id, "attempt": attempt, "task_name": name or f"Name of {task_id}", "agent_id": agent,
         "agent_name": f"Name of {agent}", "estimated_minutes": plan, "actual_minutes": took, "work_minutes": took,
         "overrun_minutes": over, "human_approval_required": outcome in ("approved", "rejected"),
-        "human_delay_minutes": waited, "outcome": outcome,
+        "human_delay_minutes": waited, "outcome": outcome, "started_at": datetime(2026, 3, 2, 9) if timed else None,
+        "finished_at": datetime(2026, 3, 2, 9, 10),
     }  # fmt: skip
 
 
@@ -115,7 +122,9 @@ def facts(
             "autonomy_change": 40.0 if run["autonomy_score"] else None,
         },
         totals={
-            "executions": len(executions), "signals": len(signals), "events": len(events),
+            "executions": len(executions),
+            "untimed_executions": sum(row["started_at"] is None for row in executions),
+            "signals": len(signals), "events": len(events),
             "open_events": sum(event["status"] == "open" for event in events),
             "matched_events": sum(event["matching_rule"] is not None for event in events),
         },
@@ -128,18 +137,6 @@ def facts(
         signals=list(signals),
         events=list(events),
     )  # fmt: skip
-
-
-def strings_of(document):
-    yield document.title
-    yield from document.footer
-    for entry in (*document.screen, *(item for section in document.sections for item in section.items)):
-        yield from (entry.label, entry.text, *entry.details)
-    for section in document.sections:
-        yield from (section.title, *section.paragraphs, *section.notes)
-        if section.table is not None:
-            yield from section.table.columns
-            yield from (cell for row in section.table.rows for cell in row)
 
 
 def text(given):
@@ -176,6 +173,7 @@ EVENTFUL = facts(
     "given",
     [
         EVENTFUL,
+        facts(executions=[execution("T1", timed=False)], unattributed_minutes=39.0),
         facts(kpis=[kpi()]),
         facts("running", not_executed=[{"task_id": "T3", "task_name": None, "estimated_minutes": None}]),
         facts("blocked", executions=[execution("T1", outcome="rejected", took=12)]),
@@ -186,11 +184,12 @@ EVENTFUL = facts(
 )
 def test_every_figure_and_name_of_a_report_is_a_claim(given):
     report = compose_run_report(given)
-    for shown in strings_of(run_document_of(report)):
+    for shown in texts_of(run_document_of(report)):
         fixed = without_claims(shown)
         assert not re.search(r"\d", fixed), shown
         for name in (NAME, "M9", "R1", "R2", "Name of", "lead time", "csat", "throughput", "Jane", "Ann"):
             assert name not in fixed, shown
+    assert unclaimed(report) == []
     for claim_id, claim in report["evidence"].items():
         assert claim["sql"].startswith("select "), claim_id
         assert "$" not in claim["sql"], claim_id
@@ -348,9 +347,8 @@ def test_another_agent_is_named_where_the_routing_ranks_one_first():
     assert "suits" not in why("A1")
 
 
-def test_at_most_three_actions_each_with_rank_aim_task_and_agent():
+def test_at_most_three_actions_each_with_aim_task_and_agent():
     found = actions(EVENTFUL)
-    assert [action["rank"] for action in found] == [1, 2, 3]
     assert [action["source"] for action in found] == ["completion", "friction", "risk"]
     for action in found:
         assert action["task_id"]
@@ -425,9 +423,30 @@ def test_a_missed_target_without_a_signal_and_small_delays_are_told():
     shown = text(facts(kpis=[kpi()], executions=[execution("T1", took=11, waited=1)]))
     assert "Target not met: Lead time came to 8 days, 1 day above the target of 7 days." in shown
     assert (
-        'Smaller delays, below the limits of the rules: T1 "Name of T1" took 1 minute over plan and T1 "Name of T1" '
-        "waited 1 minute for a person."
+        'Smaller delays, below the limits of the rules: T1 "Name of T1" took 1 minute over plan and waited 1 minute for '
+        "a person."
     ) in shown
+
+
+def test_where_most_of_the_time_went_is_asked_only_if_no_log_says():
+    assert actions(facts(unattributed_minutes=20.0)) == []
+    [action] = actions(facts(unattributed_minutes=20.5))
+    assert action["headline"] == "Find out what the run waited for in 20.5 minutes of its 40 minutes"
+    assert action["why"] == "Every task has its start and end in the log: the gaps between them show when."
+    untimed = [execution("T1"), execution("T2", agent="A2", timed=False)]
+    [action] = actions(facts(unattributed_minutes=30.0, executions=untimed))
+    assert action["headline"].endswith(
+        'begin by logging start and end of T2 "Name of T2", done by agent A2 (Name of A2)'
+    )
+    assert action["why"].startswith("1 record of 2 in the log lacks a start or an end")
+    assert action["aim"].endswith("and fewer than 30 minutes unexplained")
+
+
+def test_a_task_over_plan_is_named_though_its_wait_is_not_known():
+    given = facts(executions=[execution("T1", took=30, waited=None), execution("T2", took=11)])
+    assert 'T1 "Name of T1" held it up most: 20 minutes over plan or waiting.' in text(given)
+    assert actions(given)[0]["task_id"] == "T1"
+    assert 'Not known: how long T1 "Name of T1" waited for a person.' in text(given)
 
 
 @pytest.mark.parametrize(
@@ -478,3 +497,63 @@ def test_a_hostile_name_stays_text(name):
 
 def test_the_same_facts_give_the_same_report():
     assert compose_run_report(EVENTFUL) == compose_run_report(EVENTFUL)
+
+
+ROWS = """
+insert into staging.missions by name select 'M1' as mission_id;
+insert into staging.mission_tasks by name select 'M1' as mission_id, 'T1' as task_id, 10 as estimated_duration_minutes,
+    cast([] as varchar[]) as depends_on;
+insert into staging.agents by name select 'A1' as agent_id;
+insert into marts.mission_run_facts by name select 'R1' as run_id, 'M1' as mission_id, 1 as run_seq,
+    date '2026-03-02' as run_date, timestamp '2026-03-02 09:00' as start_time, 'completed' as status,
+    1 as tasks_executed, 0 as reworked_tasks;
+insert into staging.task_executions by name select 'R1' as run_id, 'M1' as mission_id, 'T1' as task_id, 'A1' as agent_id,
+    unnest([1, 2, 3]) as attempt, unnest([17, 3, null]) as actual_duration_minutes,
+    unnest([5, 5, 1]) as human_delay_minutes, 'completed' as outcome;
+"""
+
+
+def published(folder, *statements):
+    warehouse = Warehouse(folder / "warehouse")
+    with warehouse.build() as build:
+        for contract in ALL_CONTRACTS:
+            build.ensure_table(contract)
+        for statement in "".join(statements).split(";")[:-1]:
+            build.execute(statement)
+        warehouse.publish(build, {})
+    return warehouse
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [  # mission and whether durations include the wait; minutes of work and over plan of each attempt
+        ([], [(17, 7), (3, 0), (None, None)]),
+        ([("null", 0)], [(17, 7), (3, 0), (None, None)]),
+        ([("null", 1)], [(12, 2), (0, 0), (None, None)]),
+        ([("null", 1), ("'M1'", 0)], [(17, 7), (3, 0), (None, None)]),
+        ([("null", 0), ("'M1'", 1), ("'M2'", 0)], [(12, 2), (0, 0), (None, None)]),
+    ],
+)
+def test_work_is_without_the_wait_where_the_policy_says_that_durations_include_it(tmp_path, limits, expected):
+    rows = [
+        f"insert into quality.policy_limits by name select {mission} as mission_id, "
+        f"'friction.durations_include_wait' as limit_key, {value} as limit_value;"
+        for mission, value in limits
+    ]
+    found = read_run_facts(published(tmp_path, ROWS, *rows), "R1")
+    assert [(row["work_minutes"], row["overrun_minutes"]) for row in found.executions] == expected
+    [task] = found.tasks
+    assert (task["executions"], task["overrun_minutes"], task["friction_minutes"]) == (3, None, None)
+    assert (found.plan["planned_tasks"], found.plan["planned_minutes"], found.plan["minutes_off_plan"]) == (1, 10, None)
+    assert found.earlier["earlier_runs"] == 0
+
+
+def test_a_warehouse_without_runs_says_so(tmp_path):
+    with pytest.raises(NothingToJudge, match="There is no run R1: the warehouse holds no run yet"):
+        read_run_facts(published(tmp_path), "R1")
+
+
+def test_a_warehouse_of_an_earlier_release_is_to_be_refreshed(tmp_path):
+    warehouse = published(tmp_path, ROWS, "drop table quality.policy_limits;")
+    with pytest.raises(WarehouseFault, match="of an earlier release"):
+        read_run_facts(warehouse, "R1")
