@@ -112,8 +112,13 @@ class _Composer:
 
     def _why_without_driver(self) -> str:
         weak = self._weakest_mission()
-        if self.verdict.status in ("ON_TRACK", "NO_DATA") or weak is None:
+        if self.verdict.status in ("ON_TRACK", "NO_DATA"):
             return ""
+        if weak is None:
+            return " ".join(
+                f"The health of {self._name(mission)} is unknown: {self._what_is_unknown(mission)}."
+                for mission in self._of_unknown_health()[:1]
+            )
         part, score = self._weakest_part(weak)
         return (
             f"The health of {self._name(weak)} is {say.points(weak['health_score'])} of a hundred points, under the "
@@ -129,6 +134,27 @@ class _Composer:
             if mission["health_score"] is not None and (not among or mission["mission_id"] in among)
         ]
         return min(judged, key=lambda mission: (mission["health_score"], mission["mission_id"]), default=None)
+
+    def _of_unknown_health(self) -> list[Row]:
+        return [m for m in self.scorecards if m["health_score"] is None and m["status"] != "NO_DATA"]
+
+    def _what_is_unknown(self, mission: Row) -> str:
+        """Why a mission with finished runs has no health score."""
+        if mission["outcome_score"] is not None:
+            return "a figure that it needs was not reported"
+        if mission["kpi_name"] is None:
+            return "it has no KPI with both a baseline and a target"
+        kpi = say.kpi_words(mission["kpi_name"])
+        if mission["kpi_latest_value"] is None:
+            return f"no run has reported its main KPI, {kpi}"
+        return f"baseline and target of its main KPI, {kpi}, do not say which way is better"
+
+    def _is_without_direction(self) -> bool:
+        """Whether a main KPI has observations enough for a trend, but no direction."""
+        return any(
+            m["kpi_latest_value"] is not None and m["kpi_gap_to_target"] is None and m["kpi_trend_runs"] > 1
+            for m in self.scorecards
+        )
 
     def _weakest_part(self, mission: Row) -> tuple[str, float | None]:
         parts = {
@@ -160,6 +186,8 @@ class _Composer:
     def _trend_headline(self, counts: Mapping[str, int]) -> str:
         total = self.sources.counted("trend.missions", len(self.scorecards), "count(*)")
         moving = [m for m in self.scorecards if m["kpi_trend"] in ("improving", "worsening")]
+        if counts["insufficient_data"] == total and self._is_without_direction():
+            return "No trend: baseline and target of the main KPIs observed do not say which way is better."
         if counts["insufficient_data"] == total:
             return "Too early for a trend: no mission has two finished runs with its main KPI."
         if counts["improving"] == total:
@@ -181,6 +209,9 @@ class _Composer:
                 if counts[label]
             ]
             opening = f"Of {say.counted(total, 'mission')}, by their main KPI, {say.listed(parts)}"
+            if total == 1:
+                [label] = [label for label in verbs if counts[label]]
+                opening = f"The mission {verbs[label][0]} on its main KPI"
         worth = f" ({self._worth_of(moving)})" if moving else ""
         falling = [m for m in self.scorecards if m["autonomy_trend"] == "worsening"]
         if not falling:
@@ -222,13 +253,20 @@ class _Composer:
         if task is None:
             of_mission = self.driver is not None and self.driver["mission_id"] is not None
             where = f" in {self._mission_name(self.driver['mission_id'])}" if of_mission and self.driver else ""
+            is_known = any(
+                task["friction_minutes"] is not None
+                for (mission_id, _), task in self.tasks.items()
+                if not of_mission or (self.driver and mission_id == self.driver["mission_id"])
+            )
             return {
                 "mission_id": None,
                 "task_id": None,
                 "task_name": None,
                 "driver": None,
                 "bottleneck_status": None,
-                "headline": f"Unknown: no task{where} has a known duration yet.",
+                "headline": f"No friction{where}: as far as is known, no task runs over plan or waits for a person."
+                if is_known
+                else f"Unknown: no task{where} has a known duration yet.",
             }
         return {
             "mission_id": task["mission_id"],
@@ -247,7 +285,11 @@ class _Composer:
         if self.verdict.status == "NO_DATA":
             text = "Finish a first run of a mission, or check that its telemetry arrives."
             return {"text": text, "owner": None, "aim": "one finished run of each mission"}
-        weak = self._weakest_mission()
+        weak, unknown = self._weakest_mission(), self._of_unknown_health()
+        if self.verdict.status != "ON_TRACK" and weak is None and unknown:
+            name = self._name(unknown[0])
+            text = f"Make the health of {name} known: {self._what_is_unknown(unknown[0])}."
+            return {"text": text, "owner": unknown[0]["owner"], "aim": f"a known health score of {name}"}
         if self.verdict.status == "ON_TRACK" or weak is None:
             if self._is_stale():
                 text = "Check why no newer telemetry has arrived; until then take nothing here for the present state."
@@ -285,7 +327,9 @@ class _Composer:
         elif worsening:
             opening = "Results are slipping, and ON_TRACK is out of reach"
         elif not trends.flat:
-            opening = "It is too early to speak of progress, and ON_TRACK is out of reach"
+            is_early = not self._is_without_direction()
+            opening = "It is too early to speak of progress" if is_early else "Progress cannot be told"
+            opening += ", and ON_TRACK is out of reach"
         else:
             opening = "Results stand still, and that is not enough for ON_TRACK"
         sentence = f"{opening} until {self._what_must_improve()}."
@@ -305,7 +349,7 @@ class _Composer:
         else:
             weak = self._weakest_mission(blocking)
             said = "more is known" if weak is None else f"the health of {self._name(weak)} improves"
-            others -= weak is not None
+            others = 0 if weak is None else others - 1  # without one of known health, more must be known of them all
         if others > 0 and (self.driver is None or self.driver["mission_id"] is not None):
             # In a large portfolio shares decide: not every mission has to recover.
             is_small = len(self.scorecards) <= self.policy.status.small_portfolio_missions
@@ -471,7 +515,8 @@ class _Composer:
             current, needed = mission["health_score"], self._on_track_from(mission_id)
             text = f"the health of {name} is {say.points(current)} and has to reach {say.number(needed)} points."
         elif condition.kind == "unknown_health":
-            text = f"the health of {name} has to become known: a figure that it needs was not reported."
+            mission = self.missions[condition.mission_id or ""]
+            text = f"the health of {name} has to become known: {self._what_is_unknown(mission)}."
             needed = self._on_track_from(mission_id)
         else:
             trigger, finding = next(

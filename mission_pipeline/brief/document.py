@@ -101,7 +101,7 @@ def _first_screen(brief: Brief) -> tuple[Entry, ...]:
     if action["aim"]:
         action_details.append(f"Owner: {action['owner']}" if action["owner"] else "Owner: none is named")
     return (
-        Entry("Status", f"{brief['status']} – {say.STATUS_WORDS[brief['status']]}"),
+        Entry("Status", f"{brief['status']} – {say.status_words(brief['status'], brief['confidence']['level'])}"),
         Entry("In one sentence", brief["interpretation"]),
         Entry("Primary driver", driver["headline"], (driver["why"],) if driver["why"] else ()),
         Entry("Trend", trend["headline"]),
@@ -241,9 +241,13 @@ def _portfolio_sentence(brief: Brief) -> str:
     return (
         f"{say.counted(figures['missions'], 'mission')}: {say.listed(parts)}. "
         f"Runs so far: {say.listed(runs)}. "
-        f"Autonomy of the portfolio: {say.points(figures['autonomy_score'])} of a hundred points. "
+        f"Autonomy of the portfolio: {_of_a_hundred(figures['autonomy_score'])}. "
         f"Mean improvement of the main KPIs on their baselines: {say.percent(figures['avg_kpi_improvement_pct'])}."
     )
+
+
+def _of_a_hundred(points: float | None) -> str:
+    return say.UNKNOWN if points is None else f"{say.points(points)} of a hundred points"
 
 
 def _kpis(brief: Brief) -> Section | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
+from mission_pipeline.brief.claims import marked
 
 Row = Mapping[str, Any]
 Limits = Callable[[str], Any]
@@ -64,6 +65,11 @@ class _Case:
         return say.task_words(self.task["task_id"], self.task["task_name"])
 
     @property
+    def beginning(self) -> str:
+        """Where in the mission to begin, if a task is known."""
+        return f", starting with {self.place}" if self.task else ""
+
+    @property
     def kpi(self) -> str:
         return say.capitalised(say.kpi_words(self.mission.get("kpi_name")))
 
@@ -114,7 +120,7 @@ def _mission_trend_worsening(case: _Case) -> Words:
     return (
         f"{case.kpi} moves the wrong way: {latest} now, {previous} in the run before, {first} in the first run "
         f"({case.worth}).",
-        f"find what changed in {case.name} since the run before, starting with {case.place}, "
+        f"find what changed in {case.name} since the run before{case.beginning}, "
         "and undo or repair it before the next run.",
         f"{case.kpi} back at {previous} or better in the next run; it is {latest} now.",
     )
@@ -123,6 +129,14 @@ def _mission_trend_worsening(case: _Case) -> Words:
 def _autonomy_regression(case: _Case) -> Words:
     mission, limit = case.mission, case.limit("triggers.autonomy_regression.min_score")
     score = say.points(mission["autonomy_score"])
+    causes_alone = _autonomy_lost_without_people(case)
+    if causes_alone:
+        return (
+            f"nobody had to step in, and still the autonomy score (a hundred: no person had to step in) is {score}: "
+            f"{say.listed(causes_alone)} ({case.worth}). It is not yet self-sustaining.",
+            f"find the cause of that in {case.name}{case.beginning}, before running it more often.",
+            f"{_autonomy_goal(case, limit)} (now {score}), and no longer falling.",
+        )
     is_falling = mission["autonomy_trend"] == "worsening"
     rising = ["escalations"] if mission["escalations_trend"] == "worsening" else []
     if mission["approval_delay_trend"] == "worsening":
@@ -142,6 +156,23 @@ def _autonomy_regression(case: _Case) -> Words:
         "re-scope it or add capacity to restore autonomy.",
         f"{_autonomy_goal(case, limit)} (now {score}), and no longer falling{_autonomy_means(case)}.",
     )
+
+
+def _autonomy_lost_without_people(case: _Case) -> list[str]:
+    """What lowers the score of a mission in whose runs nobody intervened and nothing was escalated; else nothing."""
+    mission = case.mission
+    if mission["mean_human_interventions"] != 0 or mission["mean_escalations"] != 0:
+        return []
+    causes = []
+    if mission["failed_runs"]:
+        finished = say.counted(mission["finished_runs"], "finished run")
+        causes.append(f"{say.number(mission['failed_runs'])} of {finished} failed")
+    if mission["mean_approval_delay_minutes"]:
+        causes.append(f"approvals take {say.minutes(mission['mean_approval_delay_minutes'])} per run")
+    if mission["risk_flagged_share"]:
+        share = mission["risk_flagged_share"]
+        causes.append(f"{marked(share, f'{100 * share:.0f} %')} of its runs are flagged as risky")
+    return causes
 
 
 def _autonomy_goal(case: _Case, limit: float) -> str:
@@ -165,10 +196,12 @@ def _autonomy_means(case: _Case) -> str:
 def _target_gap_persisting(case: _Case) -> Words:
     latest, target, gap = case.kpi_values("kpi_latest_value", "kpi_target_value", "kpi_gap_to_target")
     limit = say.percent(case.limit("triggers.target_gap_persisting.gap_pct"))
+    gap_pct = case.mission["kpi_gap_to_target_pct"]  # unknown where the target is nothing at all
+    percent = "" if gap_pct is None else f" ({say.percent(gap_pct)})"
     return (
-        f"{case.kpi} is {latest}, {gap} ({say.percent(case.mission['kpi_gap_to_target_pct'])}) short of the target of "
-        f"{target}, and it does not improve ({case.worth}).",
-        f"decide how {case.name} is to close the gap, starting with {case.place}, or set a target that can be reached.",
+        f"{case.kpi} is {latest}, {gap}{percent} short of the target of {target}, and it does not improve "
+        f"({case.worth}).",
+        f"decide how {case.name} is to close the gap{case.beginning}, or set a target that can be reached.",
         f"{case.kpi} within {limit} of the target of {target}; it is {latest} now.",
     )
 
@@ -179,7 +212,7 @@ def _kpi_plateau(case: _Case) -> Words:
     return (
         f"{case.kpi} has stood at about {latest} for {say.counted(case.trigger['supporting_runs'], 'run')} "
         f"(all within {within} % of each other), and the target of {target} is not met.",
-        f"change how {case.name} works, starting with {case.place}: more of the same no longer helps.",
+        f"change how {case.name} works{case.beginning}: more of the same no longer helps.",
         f"{case.kpi} better than {latest} by more than {within} % in the next run.",
     )
 
@@ -209,7 +242,7 @@ def _risk_cluster_forming(case: _Case) -> Words:
     return (
         f"{flagged} of its runs were flagged as risky (a cluster from {limit} on; "
         f"{say.evidence_words(case.trigger['evidence'], case.trigger['supporting_runs'], is_trend=False)}).",
-        f"look at the flagged runs of {case.name} together, starting with {case.place}, and remove what they share.",
+        f"look at the flagged runs of {case.name} together{case.beginning}, and remove what they share.",
         f"less than {limit} of the runs of {case.name} flagged; it is {flagged} now.",
     )
 
@@ -220,7 +253,7 @@ def _stability_dropping(case: _Case) -> Words:
     return (
         f"its runs cannot be planned with: around their trend, durations vary by {say.share(duration)} and the main "
         f"KPI by {say.share(kpi)} of the mean ({case.worth}).",
-        f"find what differs from run to run in {case.name}, starting with {case.place}, and even it out.",
+        f"find what differs from run to run in {case.name}{case.beginning}, and even it out.",
         f"both varying by at most {limit} of the mean.",
     )
 
@@ -296,7 +329,7 @@ def _outcomes_dropping(case: _Case) -> Words:
     done = f"{say.number(mission['completed_runs'])} of {say.counted(mission['finished_runs'], 'finished run')}"
     return (
         f"{done} completed, {say.number(mission['failed_runs'])} failed (limit {limit} completed; {case.worth}).",
-        f"find why runs of {case.name} fail, starting with {case.place}, before running it more often.",
+        f"find why runs of {case.name} fail{case.beginning}, before running it more often.",
         f"at least {limit} of the finished runs of {case.name} completed.",
     )
 

@@ -20,7 +20,7 @@ STATUS_WORDS: dict[str, str] = {
     "ON_TRACK": "no action needed",
     "WATCH": "needs a look, not yet an intervention",
     "ATTENTION_REQUIRED": "needs an intervention now",
-    "NO_DATA": "nothing has been run yet, so nothing can be judged",
+    "NO_DATA": "no run has finished yet, so nothing can be judged",
 }
 CONFIDENCE_WORDS: dict[str, str] = {
     "HIGH": "enough history, and the verdict does not hinge on a single run",
@@ -194,6 +194,13 @@ _KPI_UNITS: dict[str, tuple[str, str]] = {
     "eur": ("EUR", "EUR"),
 }
 """Endings of KPI names that state a unit. A name without one is shown as it is, without a unit."""
+
+
+def status_words(status: str, confidence: str) -> str:
+    """Return what a status asks of its reader; that nothing is needed is not said where too little is known."""
+    if status == "ON_TRACK" and confidence == "LOW":
+        return "as far as is known; too little is known to rely on it"
+    return STATUS_WORDS[status]
 
 
 def number(value: float | None, decimals: int = 2) -> str:

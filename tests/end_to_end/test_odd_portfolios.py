@@ -129,6 +129,8 @@ def test_one_mission_with_one_run(judge):
     assert found.brief["confidence"]["level"] == "LOW"
     assert "Mission M (M) has only 1 finished run" in found.brief["confidence"]["reasons"][0]
     assert found.brief["trend_insight"]["insufficient_data"] == 1
+    assert "known duration" not in found.brief["friction_signal"]["headline"]  # it is known, and there is no friction
+    assert "starting with Mission M" not in found.text  # nothing smaller to start with
 
 
 def test_a_mission_without_runs_beside_one_that_does_well(judge):
@@ -153,6 +155,8 @@ def test_all_runs_failed(judge):
     assert found.triggers == [("M", "AUTONOMY_REGRESSION"), ("M", "OUTCOMES_DROPPING")]
     assert found.cards["M"]["autonomy_score"] == 50
     assert found.cards["M"]["health_score"] is None  # no KPI was ever observed: no score is made up
+    assert "6 of 6 finished runs failed" in found.brief["primary_driver"]["why"]
+    assert "interventions" not in found.brief["recommended_action"]["text"]  # there was none
     assert found.brief["win"]["mission_id"] is None
 
 
@@ -161,6 +165,8 @@ def test_all_runs_cancelled(judge):
     assert (found.brief["status"], driver(found), found.triggers) == ("NO_DATA", None, [])
     assert (found.cards["M"]["finished_runs"], found.cards["M"]["cancelled_runs"]) == (0, 3)
     assert found.brief["confidence"]["level"] == "LOW"
+    assert "nothing has been run" not in found.text
+    assert "unknown of" not in found.text
 
 
 def test_a_kpi_that_is_met(judge):
@@ -188,6 +194,9 @@ def test_a_kpi_that_nobody_observes(judge):
     assert found.cards["M"]["kpi_target_status"] is None
     assert found.brief["win"]["mission_id"] is None
     assert "not observed" in found.text
+    assert "no run has reported" in found.brief["primary_driver"]["why"]
+    assert "known" in found.brief["recommended_action"]["text"]
+    assert "other mission" not in found.brief["interpretation"]
 
 
 def test_equal_values(judge):
@@ -198,6 +207,7 @@ def test_equal_values(judge):
     assert card["kpi_trend_evidence"] == "direction_only"
     assert (card["stability_label"], card["kpi_residual_share"]) == ("stable", 0)
     assert (found.brief["status"], driver(found)) == ("WATCH", "KPI_PLATEAU")
+    assert found.brief["trend_insight"]["headline"].startswith("The mission shows no clear change")
 
 
 def test_a_target_of_zero(judge):
@@ -209,6 +219,7 @@ def test_a_target_of_zero(judge):
     assert (found.cards["NOT"]["kpi_gap_to_target"], found.cards["NOT"]["kpi_gap_to_target_pct"]) == (1, None)
     assert found.cards["NOT"]["kpi_target_status"] == "off"
     assert found.triggers == [("NOT", "KPI_PLATEAU"), ("NOT", "TARGET_GAP_PERSISTING")]
+    assert "(unknown)" not in found.text
 
 
 def test_a_baseline_equal_to_its_target(judge):
@@ -222,7 +233,9 @@ def test_a_baseline_equal_to_its_target(judge):
     assert card["health_score"] is None
     assert (found.brief["status"], driver(found)) == ("WATCH", None)
     assert found.brief["win"]["mission_id"] is None
-    assert "unknown" in found.text
+    assert "do not say which way is better" in found.brief["trend_insight"]["headline"]
+    assert "do not say which way is better" in found.brief["primary_driver"]["why"]
+    assert "too early" not in found.brief["interpretation"]
 
 
 def test_all_runs_on_one_day(judge):
@@ -239,6 +252,7 @@ def test_data_that_stopped_a_month_ago(judge):
     assert "the newest run ended on 2026-03-08, 31 days before the day judged" in found.reasons
     screen = found.text.split("\n## ")[0]
     assert "31 days" in screen  # stale data is never silently on track
+    assert "no action needed" not in screen
     assert found.brief["portfolio"]["escalations_last_24h"] == 0
 
 
