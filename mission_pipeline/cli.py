@@ -35,12 +35,15 @@ if TYPE_CHECKING:
 REJECTS_FOUND = 1
 """Exit code of ``mission check`` when a record would be rejected."""
 
+CLAIMS_CHANGED = 1
+"""Exit code of ``mission explain --all`` when the warehouse no longer gives what the brief says."""
+
 app = typer.Typer(
     name="mission",
     help="Shows from telemetry whether missions run by AI agents mature, and what to fix next.\n\n"
     "Start with [bold]mission refresh[/bold]: it reads the raw data, judges it and prints the brief.",
-    epilog="Exit codes: 0 done, 1 a fault of this program (for check: records would be rejected), "
-    "2 something that you can mend, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 a fault of this program (for check: records would be rejected; for explain --all: "
+    "claims changed), 2 something that you can mend, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -257,6 +260,58 @@ def brief(
 
 
 @app.command()
+def explain(
+    claim: Annotated[
+        str | None,
+        typer.Argument(metavar="CLAIM", help="Id of a claim, as in the JSON's evidence, or the path of a value."),
+    ] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            "--as-of",
+            formats=DAY_FORMATS,
+            metavar="YYYY-MM-DD",
+            help="Day of the brief. Default: the newest.",
+            show_default=False,
+        ),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Run every claim of the brief, and list those changed.")] = False,
+    warehouse: WarehouseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where a figure or a name of a brief comes from: its query, what that gives now, and the rows it reads.
+
+    Exit code 0. With --all 1 where the warehouse no longer gives what the brief says.
+    """
+    if (claim is None) is not every:
+        raise MissionPipelineError("Name one claim, such as `mission explain status`, or run them all with --all.")
+    from mission_pipeline.brief import explain as explaining
+    from mission_pipeline.brief.store import stored_brief
+    from mission_pipeline.warehouse import Warehouse
+
+    settings = _settings(None, warehouse, None)
+    with Warehouse(settings.warehouse).published() as connection:
+        shown = stored_brief(connection, _day(as_of)).brief
+        if claim is not None:
+            explanation = explaining.explained(shown, claim, connection)
+            if as_json:
+                _print_json(explanation.facts())
+            else:
+                _print_lines(_console(), explaining.lines_of(explanation))
+            return
+        changed = list(explaining.changed_claims(shown, connection))
+    number = len(shown["evidence"])
+    if as_json:
+        facts = {"as_of": shown["as_of"], "claims": number, "changed": [each.facts() for each in changed]}
+        _print_json(facts)
+    else:
+        said = f"{number:,} claims of the brief as of {shown['as_of']}: {len(changed):,} changed since."
+        _print_lines(_console(), [*map(explaining.line_of_change, changed), said])
+    if changed:
+        raise typer.Exit(CLAIMS_CHANGED)
+
+
+@app.command()
 def check(raw_data: RawDataOption = None, policy: PolicyOption = None, as_json: JsonOption = False) -> None:
     """Validate the raw data without writing anything: list what a refresh would reject, and why.
 
@@ -370,7 +425,7 @@ def _report_run(settings: Settings, run_id: str, form: BriefFormat, output: Path
     if form is BriefFormat.html:
         from mission_pipeline.brief.html import page_of
 
-        _deliver(page_of(document), output)
+        _deliver(page_of(document, is_brief=False), output)
     elif form is BriefFormat.md:
         _deliver(render.markdown_of(document), output)
     elif output is None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 START, MIDDLE, END = "\ue000", "\ue001", "\ue002"
@@ -163,6 +164,8 @@ def plain_value(value: Any) -> Any:
     """Return a single value of the warehouse as a brief works with it: days as ISO text, NaN as unknown."""
     if isinstance(value, str):
         return neutral(bare(value))
+    if isinstance(value, Decimal):
+        value = float(value)
     if isinstance(value, float):
         return None if value != value or value in (float("inf"), float("-inf")) else value
     if isinstance(value, datetime):

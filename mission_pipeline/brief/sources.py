@@ -34,7 +34,7 @@ MISSION_FIGURES = (
 )  # fmt: skip
 """Columns of the scorecard that a brief carries for each mission, under their own names."""
 
-_MORE_MISSION_FIGURES = ("mission_id", "duration_residual_share", "kpi_residual_share")
+_MORE_MISSION_FIGURES = ("mission_id", "kpi_observations", "duration_residual_share", "kpi_residual_share")
 _MISSION_NAMES = ("mission_name", "owner")
 
 _SCORECARD = "select $column from marts.mission_scorecards where as_of_date = $as_of and mission_id = $mission_id"
