@@ -18,17 +18,22 @@ if TYPE_CHECKING:
     import jinja2
     from markupsafe import Markup
 
-_STATUS_CLASSES = {"ON_TRACK": "good", "WATCH": "watch", "ATTENTION_REQUIRED": "bad", "NO_DATA": "none"}
+_STATUS_CLASSES = {
+    "ON_TRACK": "good", "WATCH": "watch", "ATTENTION_REQUIRED": "bad", "NO_DATA": "none",
+    "completed": "good", "failed": "bad", "cancelled": "watch", "running": "none", "blocked": "bad",
+}  # fmt: skip
+"""Of a brief, and of a run's report."""
 
 
 def html_of(brief: Mapping[str, Any]) -> str:
     """Return the whole brief as one HTML page, each claimed number and name with the id of its claim."""
-    return page_of(document_of(brief))
+    return page_of(document_of(brief), is_brief=True)
 
 
-def page_of(document: Document) -> str:
-    """Return a document as one HTML page."""
-    page = _environment().get_template("brief.html.j2").render(document=document, claims=_claims_of_screen(document))
+def page_of(document: Document, *, is_brief: bool = False) -> str:
+    """Return a document as one HTML page; that of a brief points to ``mission explain``."""
+    claims = _claims_of_screen(document)
+    page = _environment().get_template("brief.html.j2").render(document=document, claims=claims, is_brief=is_brief)
     return re.sub(r"\n{2,}", "\n", page).rstrip("\n") + "\n"
 
 

@@ -197,7 +197,9 @@ def test_hostile_names_stay_text_in_markdown_and_page(other):
     markdown = mission(*asked, "--format", "md").stdout
     assert "<b>" not in markdown
     assert not re.search(r"(?<!\\)\]\(", markdown)
-    assert "<b>" not in mission(*asked, "--format", "html").stdout
+    page = mission(*asked, "--format", "html").stdout
+    assert "<b>" not in page
+    assert "mission explain" not in page  # its claims are of no stored brief
 
 
 def assert_one_sentence(result, *parts):
