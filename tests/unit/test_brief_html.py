@@ -226,7 +226,8 @@ def test_claims_may_stand_anywhere_in_a_document():
             screen=(Entry("Status", f"{one} – a look"), Entry("Trend", "up", (f"by {marked_as('up', '5 %')}",))),
             sections=(Section(f"Why {one}", (one,), (Entry(one, one, (one,)),), table=table, notes=(one,)),),
             footer=(one,),
-        )
+        ),
+        is_brief=True,
     )
     page = Page(text)
     assert not re.search("[\ue000-\ue002]", text)
