@@ -19,7 +19,7 @@ from mission_pipeline.judge.days import Judged, judge_states
 from mission_pipeline.judge.inputs import Inputs, days_of
 from mission_pipeline.judge.limits import Flags, exceeds
 from mission_pipeline.judge.missions_as_of import MissionsAsOf
-from mission_pipeline.judge.portfolio import portfolio_fires, telemetry_by_day
+from mission_pipeline.judge.portfolio import portfolio_fires
 from mission_pipeline.judge.status import (
     ATTENTION_REQUIRED,
     NO_DATA,
@@ -91,7 +91,7 @@ def confidence_as_of(day: MissionsAsOf, policy: Policy, records: RecordCounts) -
 
 
 def _portfolio_status(day: MissionsAsOf, statuses: Codes, is_at_risk: Flags, policy: Policy) -> int:
-    telemetry = telemetry_by_day(day.inputs, np.array([day.as_of], "datetime64[D]"))
+    telemetry = day.telemetry
     fires = portfolio_fires(
         [is_at_risk.sum()], telemetry.known_escalations, telemetry.columns["open_risk_events"], policy
     )
@@ -222,7 +222,7 @@ def _statuses_without(day: MissionsAsOf, without: Judged, rows: Integers, policy
     """Return the portfolio's status for each run left out."""
     inputs, missions = day.inputs, without.states.missions
     of_all = inputs.all_runs[inputs.finished_rows[rows]]
-    telemetry = telemetry_by_day(inputs, np.array([day.as_of], "datetime64[D]"))
+    telemetry = day.telemetry
     is_of_day = days_of(of_all["run_date"]) == np.datetime64(day.as_of)
     own_escalations = np.where(is_of_day, of_all["escalations"].fill_null(0).to_numpy(), 0)
     open_events = inputs.events.filter(pl.col("is_open")).group_by("run_id").len()

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 
 import numpy as np
 
 from mission_pipeline.judge.days import Judged, judge_states, longest_window, policies_of
 from mission_pipeline.judge.inputs import Inputs
+from mission_pipeline.judge.portfolio import Telemetry, telemetry_by_day
 from mission_pipeline.judge.status import Codes
 from mission_pipeline.judge.windows import LateEvents, States, states_by_day
 from mission_pipeline.policy import Policy
@@ -31,6 +33,11 @@ class MissionsAsOf:
     def statuses(self) -> Codes:
         """The missions' statuses, as codes of MISSION_STATUSES."""
         return self.judged.columns["status"]
+
+    @cached_property
+    def telemetry(self) -> Telemetry:
+        """What runs and events say of the portfolio on that day."""
+        return telemetry_by_day(self.inputs, np.array([self.as_of], "datetime64[D]"))
 
 
 def missions_as_of(inputs: Inputs, policy: Policy, as_of: date) -> MissionsAsOf:
