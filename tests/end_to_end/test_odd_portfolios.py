@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from claim_checks import differing, unproven
 from portfolios import log, run, task, write_records
 
 from mission_pipeline.derive.tables import DERIVED_TABLES
@@ -18,7 +19,7 @@ from mission_pipeline.settings import SHIPPED_POLICY_FILE, Settings
 
 NOW = datetime(2026, 6, 1, 6)
 FIRST = date(2026, 3, 1)
-HOURS = {"baseline_hours": 10, "target_hours": 5}
+HOURS = {"baseline_lead_hours": 10, "target_lead_hours": 5}
 UNWORDED = re.compile(
     r"\b(None|nan|NaN|null|NULL|inf|nil|undefined)\b|[{}\ue000-\uf8ff]|\(\s*\)|\s[.;,](\s|$)|\.\s*\.(\s|$)"
 )
@@ -26,11 +27,11 @@ UNWORDED = re.compile(
 
 
 def runs_of(mission, values, *, days=None, **fields):
-    """One quiet run for each value of the KPI `hours`, a day apart; None is not observed."""
+    """One quiet run for each value of the KPI `lead_hours`, a day apart; None is not observed."""
     runs = []
     for place, value in enumerate(values):
         day = FIRST + timedelta(days=place if days is None else days[place])
-        kpis = {} if value is None else {"hours": value}
+        kpis = {} if value is None else {"lead_hours": value}
         start, end = (f"{day}T{8 + place % 12:02}:{minute}:00Z" for minute in ("00", "30"))
         fields_of_run = {"kpis": kpis, "total_duration_minutes": 30, **fields}
         runs.append(run(f"{mission}-{place + 1:02}", mission, start, end, **fields_of_run))
@@ -72,6 +73,10 @@ def judged(folder, policy, missions, *, as_of):
     [kept] = publication.briefs
     brief = json.loads(kept.json_text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert_worded(brief, kept.markdown)
+    with refresh.warehouse.published() as connection:
+        assert unproven(brief, connection) == []
+        if len(missions) < 10:  # thousands of queries for hundreds of missions
+            assert differing(brief, connection) == []
     return SimpleNamespace(
         brief=brief,
         text=kept.markdown,
@@ -211,7 +216,7 @@ def test_equal_values(judge):
 
 
 def test_a_target_of_zero(judge):
-    kpis = {"baseline_hours": 10, "target_hours": 0}
+    kpis = {"baseline_lead_hours": 10, "target_lead_hours": 0}
     found = judge({"MET": (kpis, runs_of("MET", [9, 6, 4, 2, 1, 0, 0])), "NOT": (kpis, runs_of("NOT", [1] * 7))})
     assert (found.cards["MET"]["kpi_target_status"], found.cards["MET"]["kpi_gap_to_target"]) == ("met", 0)
     assert found.cards["MET"]["kpi_improvement_vs_baseline_pct"] == 100
@@ -223,7 +228,7 @@ def test_a_target_of_zero(judge):
 
 
 def test_a_baseline_equal_to_its_target(judge):
-    found = judge({"M": ({"baseline_hours": 5, "target_hours": 5}, runs_of("M", [7, 6, 5, 4, 3, 2]))})
+    found = judge({"M": ({"baseline_lead_hours": 5, "target_lead_hours": 5}, runs_of("M", [7, 6, 5, 4, 3, 2]))})
     card = found.cards["M"]
     assert (card["kpi_direction"], card["kpi_trend"], card["kpi_target_status"]) == (
         "unknown",
