@@ -27,13 +27,13 @@ _STATUS_CLASSES = {
 
 def html_of(brief: Mapping[str, Any]) -> str:
     """Return the whole brief as one HTML page, each claimed number and name with the id of its claim."""
-    return page_of(document_of(brief), is_brief=True)
+    return page_of(document_of(brief), as_of=brief["as_of"])
 
 
-def page_of(document: Document, *, is_brief: bool = False) -> str:
-    """Return a document as one HTML page; that of a brief points to ``mission explain``."""
+def page_of(document: Document, *, as_of: str | None = None) -> str:
+    """Return a document as one HTML page; that of a brief, whose day is given, points to ``mission explain``."""
     claims = _claims_of_screen(document)
-    page = _environment().get_template("brief.html.j2").render(document=document, claims=claims, is_brief=is_brief)
+    page = _environment().get_template("brief.html.j2").render(document=document, claims=claims, as_of=as_of)
     return re.sub(r"\n{2,}", "\n", page).rstrip("\n") + "\n"
 
 

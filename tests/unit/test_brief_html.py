@@ -227,7 +227,7 @@ def test_claims_may_stand_anywhere_in_a_document():
             sections=(Section(f"Why {one}", (one,), (Entry(one, one, (one,)),), table=table, notes=(one,)),),
             footer=(one,),
         ),
-        is_brief=True,
+        as_of="2026-02-06",
     )
     page = Page(text)
     assert not re.search("[\ue000-\ue002]", text)
@@ -239,7 +239,7 @@ def test_claims_may_stand_anywhere_in_a_document():
     assert {"class": "verdict watch"} in page.within("div")
     assert {"class": "status watch"} in page.within("span")
     claims = [part for path, part in page.texts if path[-1] == "code"]
-    assert claims == ["mission explain CLAIM", "a.status", "up"]
+    assert claims == ["mission explain CLAIM --as-of 2026-02-06", "a.status", "up"]
 
 
 def test_a_document_without_claims_tells_of_none():
