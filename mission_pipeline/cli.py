@@ -425,7 +425,7 @@ def _report_run(settings: Settings, run_id: str, form: BriefFormat, output: Path
     if form is BriefFormat.html:
         from mission_pipeline.brief.html import page_of
 
-        _deliver(page_of(document, is_brief=False), output)
+        _deliver(page_of(document), output)
     elif form is BriefFormat.md:
         _deliver(render.markdown_of(document), output)
     elif output is None:
