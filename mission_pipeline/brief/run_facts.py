@@ -62,28 +62,39 @@ where runs.run_id = $run_id
 _EXECUTIONS = """
 with
 
-switches as (
-    select limits.limit_value = 1 as has_wait_within
+own_limits as (
+    select
+        limits.limit_key,
+        arg_max(limits.limit_value, limits.mission_id is not null) as limit_value
     from quality.policy_limits as limits
     inner join marts.mission_run_facts as runs
         on limits.mission_id is null or limits.mission_id = runs.mission_id
-    where runs.run_id = $run_id and limits.limit_key = 'friction.durations_include_wait'
-    order by limits.mission_id nulls last
-    limit 1
+    where runs.run_id = $run_id
+    group by limits.limit_key
+),
+
+limits as (
+    select
+        coalesce(max(limit_value) filter (where limit_key = 'friction.durations_include_wait') = 1, false)
+            as has_wait_within,
+        max(limit_value) filter (where limit_key = 'friction.overrun_hit_ratio') as overrun_ratio
+    from own_limits
 ),
 
 executions as (
     select
         executions.*,
         case
-            when coalesce((select has_wait_within from switches), false)
+            when limits.has_wait_within
                 then case
                     when executions.actual_duration_minutes is not null and executions.human_delay_minutes is not null
                         then greatest(executions.actual_duration_minutes - executions.human_delay_minutes, 0)
                 end
             else executions.actual_duration_minutes
-        end as work_minutes
+        end as work_minutes,
+        limits.overrun_ratio
     from staging.task_executions as executions
+    cross join limits
     where executions.run_id = $run_id
 )
 
@@ -100,6 +111,9 @@ select
         when executions.work_minutes is not null and tasks.estimated_duration_minutes is not null
             then greatest(executions.work_minutes - tasks.estimated_duration_minutes, 0)
     end as overrun_minutes,
+    coalesce(
+        executions.work_minutes > round(executions.overrun_ratio * tasks.estimated_duration_minutes, 9), false
+    ) as is_over_plan,
     executions.human_approval_required,
     executions.human_delay_minutes,
     executions.outcome,
@@ -120,12 +134,14 @@ select
     count(*) as executions,
     max(work_minutes) as longest_minutes,
     max(human_delay_minutes) as longest_delay_minutes,
+    max(executions.overrun_minutes) as largest_overrun_minutes,
     case when count(*) = count(human_delay_minutes) then sum(human_delay_minutes) end as delay_minutes,
     case when count(*) = count(executions.overrun_minutes) then sum(executions.overrun_minutes) end as overrun_minutes,
     case
         when count(*) = count(executions.overrun_minutes + human_delay_minutes)
             then sum(executions.overrun_minutes + human_delay_minutes)
-    end as friction_minutes
+    end as friction_minutes,
+    bool_or(is_over_plan) as is_over_plan
 from (EXECUTIONS) as executions
 group by task_id
 order by friction_minutes desc nulls last, task_id
@@ -311,7 +327,8 @@ class RunFacts:
     """What is known of one run; see the queries above for the columns and order of each part.
 
     ``tasks`` sums the executions of a task, attempts included, most friction first; ``work_minutes`` are recorded
-    minutes without the wait for a person, where the policy says that they include it. ``best_agents`` is the first
+    minutes without the wait for a person, where the policy says that they include it; ``is_over_plan``: by so much that
+    the policy counts it as a hit. ``best_agents`` is the first
     available agent of the routing for each task of the plan. ``not_executed`` is what the plan holds and no log names.
     """
 

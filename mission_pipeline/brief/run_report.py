@@ -125,9 +125,11 @@ class _Composer:
             parts.append(f"its main measure, {say.kpi_words(self.main_kpi['kpi_name'])}, was not reported")
         worst = self._friction_task()
         if worst is not None:
-            is_known = worst["friction_minutes"] is not None
-            held = worst["friction_minutes"] if is_known else worst["overrun_minutes"] or worst["delay_minutes"]
-            parts.append(f"{_task(worst)} held it up most: {say.minutes(held)} over plan or waiting")
+            most = "most: " if self._is_costliest(worst) else "by "
+            held = worst["friction_minutes"]
+            if held is None:
+                most, held = "by at least ", worst["largest_overrun_minutes"] or worst["longest_delay_minutes"]
+            parts.append(f"{_task(worst)} held it up {most}{say.minutes(held)} over plan or waiting")
         return "; ".join(parts) + "."
 
     def _time(self) -> str:
@@ -359,7 +361,7 @@ class _Composer:
             return "Nothing follows from this run: it was cancelled, and what is known of it calls for no change."
         if [*self._unknown()]:
             return "Nothing that the data shows; but not everything is known, as said above."
-        return "Nothing: every task stayed within its plan, no rule saw a risk, and no target is missed."
+        return "Nothing: no task ran noticeably over its plan, no rule saw a risk, and no target is missed."
 
     def _on_completion(self) -> Iterator[Action]:
         status = self.run["status"]
@@ -412,9 +414,14 @@ class _Composer:
         return next((row for row in reversed(list(last.values())) if row["outcome"] in LOST_OUTCOMES), None)
 
     def _friction_task(self) -> Row | None:
-        """Return the task that is known to have cost most, of those that ran over plan or that a rule saw wait."""
-        minded = [task for task in self.tasks if task["overrun_minutes"] or self._signal(task, _WAIT)]
+        """Return the task that is known to have cost most, of those far enough over plan or that a rule saw wait."""
+        minded = [task for task in self.tasks if task["is_over_plan"] or self._signal(task, _WAIT)]
         return max(minded, key=_known_cost, default=None)
+
+    def _is_costliest(self, task: Row) -> bool:
+        """Whether no other task is known to have cost as much, and none can have: its cost is known."""
+        others = [other for other in self.tasks if other is not task]
+        return all(other["friction_minutes"] is not None and _known_cost(other) < _known_cost(task) for other in others)
 
     def _costliest(self, task: Row) -> Row:
         """Return the execution of a task that cost most: its agent is the one to speak of."""
@@ -429,10 +436,13 @@ class _Composer:
         task = self._friction_task()
         if task is None:
             return
-        wait, overrun, delay = self._signal(task, _WAIT), task["overrun_minutes"], task["delay_minutes"]
+        wait, overrun, delay = self._signal(task, _WAIT), task["largest_overrun_minutes"], task["delay_minutes"]
         costs, aims, causes = [], [], []
         if overrun:
-            costs.append(f"{say.minutes(overrun)} over plan")
+            known = task["overrun_minutes"]
+            costs.append(
+                f"at least {say.minutes(overrun)} over plan" if known is None else f"{say.minutes(known)} over plan"
+            )
             aims.append(_plan_aim(task))
             causes.append(_OVERRUN)
         if delay:
@@ -441,6 +451,7 @@ class _Composer:
             aims.append(_wait_aim(task, wait))
             causes.append(_WAIT)
         did = self._costliest(task)
+        most = " more than any other task" if self._is_costliest(task) else ""
         name = f"{_task(task)}, done by {_agent(did)},"
         if overrun and wait is not None:
             headline = f"Bring {name} back within its plan, and shorten its wait for a person"
@@ -451,7 +462,7 @@ class _Composer:
         yield self._action(
             "friction", causes, did,
             headline=headline,
-            why=f"It held the run up more than any other task: {say.listed(costs)}." + self._better_agent(did),
+            why=f"It held the run up{most}: {say.listed(costs)}." + self._better_agent(did),
             aim=" and ".join(aims),
         )  # fmt: skip
 
@@ -561,7 +572,7 @@ class _Composer:
         did, start = None, ""
         if task is not None:
             did = self._costliest(task)
-            cost = "where this run lost most time" if worst is not None else "the longest task of this run"
+            cost = "where this run lost time" if worst is not None else "the longest task of this run"
             start = f"; begin with {_task(did)}, done by {_agent(did)}, {cost}"
         at = "at least" if kpi["direction"] == "higher_is_better" else "at most"
         limit = "target" if kpi["kpi_kind"] == "target" else "limit"

@@ -35,7 +35,7 @@ def execution(
         "agent_name": f"Name of {agent}", "estimated_minutes": plan, "actual_minutes": took, "work_minutes": took,
         "overrun_minutes": over, "human_approval_required": outcome in ("approved", "rejected"),
         "human_delay_minutes": waited, "outcome": outcome, "started_at": datetime(2026, 3, 2, 9) if timed else None,
-        "finished_at": datetime(2026, 3, 2, 9, 10),
+        "finished_at": datetime(2026, 3, 2, 9, 10), "is_over_plan": over is not None and took > 1.05 * plan,
     }  # fmt: skip
 
 
@@ -59,6 +59,8 @@ def tasks_of(executions):
             "longest_delay_minutes": largest(rows, "human_delay_minutes"),
             "delay_minutes": total(rows, "human_delay_minutes"), "overrun_minutes": total(rows, "overrun_minutes"),
             "friction_minutes": total(rows, "overrun_minutes", "human_delay_minutes"),
+            "largest_overrun_minutes": largest(rows, "overrun_minutes"),
+            "is_over_plan": any(row["is_over_plan"] for row in rows),
         }
         for task_id, rows in found.items()
     ]  # fmt: skip
@@ -201,7 +203,7 @@ def test_a_run_in_which_nothing_went_wrong_asks_for_nothing():
     report = compose_run_report(facts(kpis=[kpi(value=6.0)]))
     assert report["what_to_do_next"] == {
         "actions": [],
-        "nothing": "Nothing: every task stayed within its plan, no rule saw a risk, and no target is missed.",
+        "nothing": "Nothing: no task ran noticeably over its plan, no rule saw a risk, and no target is missed.",
     }
     assert report["at_risk"]["headline"] == "The rules detect no risk in this run, and nobody reported one."
     assert report["at_risk"]["findings"] == []
@@ -329,6 +331,26 @@ def test_the_largest_friction_names_the_agent_whose_attempt_cost_most():
     assert action["aim"] == "at most 10 minutes of work (now 16)"
 
 
+def test_only_what_held_the_run_up_most_is_said_to():
+    [action] = actions(facts(executions=[execution("T1", took=12), execution("T2", waited=4)]))
+    assert action["why"] == "It held the run up: 2 minutes over plan."
+    assert 'T1 "Name of T1" held it up by 2 minutes' in text(
+        facts(executions=[execution("T1", took=12), execution("T2", waited=4)])
+    )
+
+
+def test_a_trifle_over_plan_is_no_friction_to_act_on():
+    assert actions(facts(executions=[execution("T1", took=10.5)])) == []
+    assert (
+        actions(facts(executions=[execution("T1", took=10.51)]))[0]["aim"] == "at most 10 minutes of work (now 10.51)"
+    )
+
+
+def test_a_second_attempt_of_unknown_length_leaves_the_first_over_plan():
+    [action] = actions(facts(executions=[execution("T1", took=30), execution("T1", attempt=2, took=None)]))
+    assert action["why"] == "It held the run up more than any other task: at least 20 minutes over plan."
+
+
 def test_a_wait_that_no_rule_minds_is_no_friction_to_act_on():
     assert actions(facts(executions=[execution("T1", waited=2)])) == []
     [action] = actions(facts(executions=[execution("T1", waited=6)], signals=[signal("approval_delay", task_id="T1")]))
@@ -444,7 +466,7 @@ def test_where_most_of_the_time_went_is_asked_only_if_no_log_says():
 
 def test_a_task_over_plan_is_named_though_its_wait_is_not_known():
     given = facts(executions=[execution("T1", took=30, waited=None), execution("T2", took=11)])
-    assert 'T1 "Name of T1" held it up most: 20 minutes over plan or waiting.' in text(given)
+    assert 'T1 "Name of T1" held it up by at least 20 minutes over plan or waiting.' in text(given)
     assert actions(given)[0]["task_id"] == "T1"
     assert 'Not known: how long T1 "Name of T1" waited for a person.' in text(given)
 
@@ -544,8 +566,21 @@ def test_work_is_without_the_wait_where_the_policy_says_that_durations_include_i
     assert [(row["work_minutes"], row["overrun_minutes"]) for row in found.executions] == expected
     [task] = found.tasks
     assert (task["executions"], task["overrun_minutes"], task["friction_minutes"]) == (3, None, None)
+    assert task["largest_overrun_minutes"] == max(over for _, over in expected if over is not None)
+    assert not task["is_over_plan"]  # the policy of this warehouse does not say from when on
     assert (found.plan["planned_tasks"], found.plan["planned_minutes"], found.plan["minutes_off_plan"]) == (1, 10, None)
     assert found.earlier["earlier_runs"] == 0
+
+
+@pytest.mark.parametrize(("ratio", "is_over"), [(1.69, True), (1.7, False)])
+def test_over_plan_is_more_than_the_policy_s_ratio(tmp_path, ratio, is_over):
+    limit = (
+        "insert into quality.policy_limits by name select null as mission_id, "
+        f"'friction.overrun_hit_ratio' as limit_key, {ratio} as limit_value;"
+    )
+    found = read_run_facts(published(tmp_path, ROWS, limit), "R1")
+    assert [row["is_over_plan"] for row in found.executions] == [is_over, False, False]
+    assert found.tasks[0]["is_over_plan"] is is_over
 
 
 def test_a_warehouse_without_runs_says_so(tmp_path):
