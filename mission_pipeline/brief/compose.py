@@ -14,7 +14,9 @@ from mission_pipeline.brief import phrases as say
 from mission_pipeline.brief.changes import changes_since
 from mission_pipeline.brief.claims import bare, marked
 from mission_pipeline.brief.facts import Facts
+from mission_pipeline.brief.figures import FIX_FIGURES
 from mission_pipeline.brief.findings import Finding, Goal, finding_of, finding_of_task
+from mission_pipeline.brief.next_steps import assumptions, levers
 from mission_pipeline.brief.sources import MISSION_FIGURES, Sources
 from mission_pipeline.brief.verdict import Condition, Reason, Verdict
 from mission_pipeline.policy import Policy
@@ -51,6 +53,7 @@ class _Composer:
         self.missions: Mapping[str | None, Row] = self.sources.missions
         self.scorecards = list(self.sources.missions.values())
         self.tasks = self.sources.tasks
+        self.fix_places = {(fix.mission_id, fix.task_id): place for place, fix in enumerate(verdict.fixes, start=1)}
         self.at_risk = self._names_at_risk()
         self.triggers = self.sources.triggers
         self.driver = self.triggers[0] if verdict.driver is not None else None
@@ -79,7 +82,11 @@ class _Composer:
             "reconciliation": sources.reconciliation,
             "data_quality": self._data_quality(),
             "what_to_fix": self._what_to_fix(),
-            "path_to_on_track": [self._condition(condition) for condition in self.verdict.path_to_on_track],
+            "path_to_on_track": [
+                *(self._condition(condition) for condition in self.verdict.path_to_on_track),
+                *levers(self.verdict, sources),
+            ],
+            "assumptions": assumptions(self.verdict, sources),
             "policy": sources.policy,
             "inputs": [{"file": row["file"], "sha256": row["sha256"], "rows": row["rows"]} for row in sources.inputs],
         }
@@ -464,47 +471,45 @@ class _Composer:
         }
 
     def _what_to_fix(self) -> list[dict[str, Any]]:
-        """Every finding by rank, then tasks that hold runs up again and again and that no finding names."""
-        fixes = [
-            {
-                "trigger": trigger["trigger_name"],
-                "severity": trigger["severity"],
-                "mission_id": trigger["mission_id"],
-                "task_id": trigger["task_id"],
-                "headline": finding.headline,
-                "why": finding.why,
-                "action": finding.action,
-                "aim": finding.aim,
-                "owner": self.missions.get(trigger["mission_id"], {}).get("owner"),
-            }
-            for trigger, finding in zip(self.triggers, self.findings, strict=True)
-        ]
+        """Every finding, and every task that holds runs up and that no finding names: what costs most time first.
+
+        A finding costs what its task does, which is its mission's top bottleneck where it names none.
+        """
+        fixes = []
+        for trigger, finding in zip(self.triggers, self.findings, strict=True):
+            mission = self.missions.get(trigger["mission_id"], {})
+            task = self.tasks.get((trigger["mission_id"], trigger["task_id"] or mission.get("top_bottleneck_task_id")))
+            fixes.append(self._fix(finding, trigger["mission_id"], task, trigger))
         told = {
             (trigger["mission_id"], trigger["task_id"])
             for trigger in self.triggers
             if trigger["trigger_name"] == "REPEATED_BOTTLENECK"
         }
-        for task in self.tasks.values():
-            if (
-                task["bottleneck_status"] not in ("recurring", "persistent")
-                or (task["mission_id"], task["task_id"]) in told
-            ):
+        top = {(fix.mission_id, fix.task_id) for fix in self.verdict.fixes if fix.is_top_of_mission_not_on_track}
+        for ids, task in self.tasks.items():
+            if ids in told or not (task["bottleneck_status"] in ("recurring", "persistent") or ids in top):
                 continue
             finding = finding_of_task(task, self._mission_name(task["mission_id"]), self._limits_of(task["mission_id"]))
-            fixes.append(
-                {
-                    "trigger": None,
-                    "severity": None,
-                    "mission_id": task["mission_id"],
-                    "task_id": task["task_id"],
-                    "headline": finding.headline,
-                    "why": finding.why,
-                    "action": finding.action,
-                    "aim": finding.aim,
-                    "owner": self.missions.get(task["mission_id"], {}).get("owner"),
-                }
-            )
+            fixes.append(self._fix(finding, task["mission_id"], task, None))
+        fixes.sort(key=lambda fix: (-(fix["friction_minutes_per_week"] or 0), -(fix["holds_up"] or 0)))  # stable
         return [{"rank": rank, **fix} for rank, fix in enumerate(fixes, start=1)]
+
+    def _fix(self, finding: Finding, mission_id: str | None, task: Row | None, trigger: Row | None) -> dict[str, Any]:
+        place = None if task is None else self.fix_places.get((task["mission_id"], task["task_id"]))
+        cost = {name: None if place is None else self.sources.figure("fix", place, name) for name in FIX_FIGURES}
+        return {
+            "mission_id": mission_id,
+            "task_id": None if task is None else task["task_id"],
+            "cause": None if task is None else task["bottleneck_driver"],
+            **cost,
+            "trigger": None if trigger is None else trigger["trigger_name"],
+            "severity": None if trigger is None else trigger["severity"],
+            "headline": finding.headline,
+            "why": finding.why,
+            "action": finding.action,
+            "aim": finding.aim,
+            "owner": self.missions.get(mission_id, {}).get("owner"),
+        }
 
     def _condition(self, condition: Condition) -> dict[str, Any]:
         """One thing that stands between the portfolio and ON_TRACK, with its figures and in words."""
@@ -530,8 +535,11 @@ class _Composer:
             "mission_id": mission_id,
             "kind": condition.kind,
             "trigger": trigger_name,
+            "lever": None,
             "current": current,
             "needed": needed,
+            "unit": "points" if trigger_name is None else None,
+            "is_reachable": None,
             "text": text,
         }
 

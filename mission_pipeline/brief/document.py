@@ -16,6 +16,7 @@ from mission_pipeline.brief.claims import bare, marked, remarked
 
 Brief = Mapping[str, Any]
 
+FIX_TITLE = "What to fix, what costs most time first"
 SHOWN_MISSIONS = 20
 SHOWN_FIXES = 10
 SHOWN_ROWS = 15
@@ -83,7 +84,7 @@ def document_of(brief: Brief) -> Document:
         title=f"Mission brief as of {brief['as_of']}",
         status=bare(brief["status"]),
         screen=_first_screen(brief),
-        sections=(*sections, _path(brief)),
+        sections=(*sections, _path(brief), *filter(None, [_assumptions(brief)])),
         footer=_footer(brief),
     )
 
@@ -124,21 +125,33 @@ def _cells(*values: str | None) -> tuple[str, ...]:
 def _what_to_fix(brief: Brief) -> Section:
     fixes = brief["what_to_fix"]
     if not fixes:
-        return Section("What to fix, most urgent first", ("No rule has fired: there is nothing to fix today.",))
+        return Section(FIX_TITLE, ("No rule has fired: there is nothing to fix today.",))
     items = tuple(
         Entry(
             f"{fix['headline']} ({fix['severity']})" if fix["severity"] else fix["headline"],
             fix["why"],
-            (fix["action"],),
+            (*_cost(fix), fix["action"]),
         )
         for fix in fixes[:SHOWN_FIXES]
     )
     return Section(
-        "What to fix, most urgent first",
+        FIX_TITLE,
         items=items,
         is_ranked=True,
         notes=_more(len(fixes), SHOWN_FIXES, "findings"),
     )
+
+
+def _cost(fix: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a finding's task costs, where that is known; a brief of an earlier release does not say."""
+    minutes, task_id = fix.get("friction_minutes_per_week"), fix["task_id"]
+    if not minutes or task_id is None:
+        return ()
+    waiting = (
+        f", and {say.counted(fix['holds_up'], 'task')} of its plan cannot start before it" if fix["holds_up"] else ""
+    )
+    runs = say.counted(fix["runs_per_week"], "run")
+    return (f"{task_id} costs {say.counted(minutes, 'minute')} of friction a week, at {runs} a week{waiting}.",)
 
 
 def _changes(brief: Brief) -> Section | None:
@@ -564,6 +577,11 @@ def _in_words(name: str) -> str:
     return marked(name, name.replace("_", " "))
 
 
+_NOT_IN_ONE_RUN = (
+    "No single figure of its next run is enough by itself, however good: it takes several, or more than one run."
+)
+
+
 def _path(brief: Brief) -> Section:
     steps = brief["path_to_on_track"]
     title = "What would turn the status to ON_TRACK"
@@ -571,13 +589,24 @@ def _path(brief: Brief) -> Section:
         return Section(title, ("It is ON_TRACK.",))
     if not steps:
         return Section(title, ("The first finished run of each mission: until then nothing can be judged.",))
+    told = [
+        Entry(str(step["mission_id"] or "Portfolio"), say.capitalised(step["text"]))
+        for step in steps
+        if step.get("is_reachable") is not False
+    ]
+    helped = {step["mission_id"] for step in steps if step.get("is_reachable")}
+    stuck = dict.fromkeys(step["mission_id"] for step in steps if step.get("is_reachable") is False)
+    told += [Entry(str(mission_id), _NOT_IN_ONE_RUN) for mission_id in stuck if mission_id not in helped]
     return Section(
         title,
-        items=tuple(
-            Entry(str(step["mission_id"] or "Portfolio"), say.capitalised(step["text"])) for step in steps[:SHOWN_ROWS]
-        ),
-        notes=_more(len(steps), SHOWN_ROWS, "steps"),
+        items=tuple(told[:SHOWN_ROWS]),
+        notes=_more(len(told), SHOWN_ROWS, "steps"),
     )
+
+
+def _assumptions(brief: Brief) -> Section | None:
+    assumed = brief.get("assumptions")
+    return Section("What it rests on", tuple(each["headline"] for each in assumed)) if assumed else None
 
 
 def _footer(brief: Brief) -> tuple[str, ...]:

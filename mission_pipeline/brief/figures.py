@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from mission_pipeline.warehouse import Build
 
 
+FIX_FIGURES = ("friction_minutes_per_week", "runs_per_week", "holds_up")
+TASK_THEN = (
+    "runs", "overrun_hits", "overrun_hits_then", "hits", "hits_then", "status", "status_then", "driver", "driver_then",
+    "friction_minutes", "friction_minutes_then",
+)  # fmt: skip
+"""Of a task to fix, and of a task whose overruns waiting may explain."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """One of them: a ``number`` or a ``label``, by the part of the brief, the place in it and its name."""
@@ -44,6 +52,14 @@ def _values(verdict: Verdict) -> Iterator[tuple[str, int, str, Any]]:
     held_up = {condition.mission_id for condition in verdict.path_to_on_track} - {None}
     yield "path", 1, "missions_held_up", len(held_up)
     yield "path", 1, "other_missions_held_up", len(held_up) - 1
+    for part, items, names in (
+        ("fix", verdict.fixes, FIX_FIGURES),
+        ("lever", verdict.levers, ("current", "needed")),
+        ("assumption", verdict.wait_assumption.explained if verdict.wait_assumption is not None else (), TASK_THEN),
+    ):
+        for rank, item in enumerate(items, start=1):
+            for name in names:
+                yield part, rank, name, getattr(item, name)
 
 
 def _number_or_label(value: Any) -> tuple[float | None, str | None]:

@@ -30,7 +30,7 @@ from mission_pipeline.settings import SHIPPED_POLICY_FILE
 KEYS = [
     "as_of", "status", "interpretation", "primary_driver", "trend_insight", "friction_signal", "recommended_action",
     "confidence", "win", "portfolio", "missions", "triggers", "reconciliation", "data_quality", "what_to_fix",
-    "path_to_on_track", "policy", "inputs", "changes", "evidence",
+    "path_to_on_track", "assumptions", "policy", "inputs", "changes", "evidence",
 ]  # fmt: skip
 
 
@@ -111,7 +111,8 @@ def test_the_shipped_portfolio_in_words(shipped_brief):
 def test_the_path_to_on_track_names_what_is_and_what_has_to_be(shipped_brief):
     first, second = shipped_brief["path_to_on_track"]
     assert first == {
-        "mission_id": "M002", "kind": "health", "trigger": None, "current": 79.4286, "needed": 85.0,
+        "mission_id": "M002", "kind": "health", "trigger": None, "lever": None, "current": 79.4286, "needed": 85.0,
+        "unit": "points", "is_reachable": None,
         "text": f"the health of {SALES} is 79.43 and has to reach 85 points.",
     }  # fmt: skip
     assert (second["kind"], second["trigger"]) == ("trigger", "AUTONOMY_REGRESSION")
@@ -121,10 +122,10 @@ def test_the_path_to_on_track_names_what_is_and_what_has_to_be(shipped_brief):
 def test_what_to_fix_lists_findings_by_rank_and_then_other_tasks_that_hold_runs_up(policy, shipped_brief):
     fixes = shipped_brief["what_to_fix"]
     assert [(fix["rank"], fix["trigger"], fix["mission_id"], fix["task_id"]) for fix in fixes] == [
-        (1, "AUTONOMY_REGRESSION", "M002", None),
-        (2, "ESCALATION_BURDEN_RISING", "M002", None),
+        (1, "AUTONOMY_REGRESSION", "M002", "T5"),
+        (2, "ESCALATION_BURDEN_RISING", "M002", "T5"),
         (3, "REPEATED_BOTTLENECK", "M002", "T5"),
-        (4, "RISK_CLUSTER_FORMING", "M002", None),
+        (4, "RISK_CLUSTER_FORMING", "M002", "T5"),
         (5, "REPEATED_BOTTLENECK", "M001", "T2"),
     ]
     restless = task("M003", "T7", bottleneck_status="recurring", bottleneck_driver="approval_delay")

@@ -140,7 +140,7 @@ def test_every_text_of_the_document_stands_in_both_formats(shipped_brief):
 def test_each_section_of_the_contract_is_there_in_order(shipped_brief):
     titles = re.findall(r"^## (.*)$", markdown_of(shipped_brief), flags=re.M)
     assert titles == [
-        "What to fix, most urgent first",
+        "What to fix, what costs most time first",
         "What changed since the last brief",
         "What went well",
         "The missions side by side",
