@@ -235,9 +235,10 @@ def brief(
         _report_run(_settings(None, warehouse, None), run, BriefFormat.json if as_json else form, output)
         return
     if compare:
-        _deliver(
-            _comparison(_settings(None, warehouse, policy), _day(as_of), as_json or form is BriefFormat.json), output
-        )
+        if form in (BriefFormat.md, BriefFormat.html):
+            raise MissionPipelineError("--compare gives text or JSON: leave out --format, or name text or json.")
+        wants_json = as_json or form is BriefFormat.json
+        _deliver(_comparison(_settings(None, warehouse, policy), _day(as_of), wants_json), output)
         return
     from mission_pipeline.brief.store import published_brief
     from mission_pipeline.warehouse import Warehouse

@@ -9,7 +9,7 @@ from conftest import refresh_into
 from portfolios import OTHER_PORTFOLIO_LOGS, OTHER_PORTFOLIO_RUNS, log, run, write_records, write_reference
 
 from mission_pipeline.cli import app
-from mission_pipeline.errors import PolicyFault, WarehouseFault
+from mission_pipeline.errors import MissionPipelineError, PolicyFault, WarehouseFault
 from mission_pipeline.orchestration.comparison import compare_day
 from mission_pipeline.orchestration.refresh import run_refresh
 from mission_pipeline.settings import SHIPPED_POLICY_FILE, Settings
@@ -114,6 +114,12 @@ def test_the_command_says_it_in_lines_and_as_json(corrected, capsys):
     assert 'OPS "Recover faster", KPI latest value' in text
     assert app([*arguments, "--json"], standalone_mode=False) in (None, 0)
     assert json.loads(capsys.readouterr().out) == compare_day(settings_of(folder), DAY)
+
+
+def test_a_comparison_has_no_page(corrected):
+    folder, *_ = corrected
+    with pytest.raises(MissionPipelineError, match="--compare gives text or JSON"):
+        app(["brief", "--compare", "--format", "html", "--warehouse", str(folder)], standalone_mode=False)
 
 
 def test_data_of_later_days_alone_changes_only_the_books(tmp_path):

@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+from claim_checks import differing, unclaimed, unproven
 from conftest import refresh_into
 from portfolios import OTHER_PORTFOLIO_LOGS, OTHER_PORTFOLIO_RUNS, run, write_records, write_reference
 
@@ -70,6 +71,14 @@ def test_every_claim_of_the_changes_is_what_its_query_yields(two_briefs):
             assert str(LAST) in claim["sql"], name
             in_place = value_at(last, claim["path"])
             assert in_place == claim["value"] or claim.get("in"), name
+
+
+def test_a_brief_that_looks_back_is_proven_as_a_whole(two_briefs):
+    _, warehouse, _, last = two_briefs
+    with warehouse.published() as connection:
+        assert unproven(last, connection) == []
+        assert differing(last, connection) == []
+    assert [path for path in unclaimed(last) if path.startswith("changes")] == []
 
 
 def test_the_section_tells_no_figure_and_no_name_without_a_claim(two_briefs):
