@@ -68,7 +68,12 @@ def unclaimed(brief):
         elif isinstance(value, list):
             for index, part in enumerate(value):
                 walk(part, f"{path}[{index}]")
-        elif isinstance(value, (int, float)) and not isinstance(value, bool) and path not in known and not path.endswith("].rank"):
+        elif (
+            isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and path not in known
+            and not path.endswith("].rank")
+        ):
             found.append(path)
 
     walk({name: part for name, part in brief.items() if name != "evidence"}, "")
