@@ -65,13 +65,16 @@ class StoredBrief:
 
 def write_brief(build: Build, verdict: Verdict, policy: Policy) -> StoredBrief:
     """Compose the brief of the verdict's day and keep it as that day's row of marts.executive_briefs; write no file."""
+    from mission_pipeline.brief.document import document_of
     from mission_pipeline.brief.figures import write_figures
-    from mission_pipeline.brief.html import html_of
+    from mission_pipeline.brief.html import page_of
     from mission_pipeline.brief.render import json_of, markdown_of
 
     write_figures(build, verdict)
     brief = composed_brief(build, verdict, policy)
-    kept = StoredBrief(verdict.as_of, json_of(brief), markdown_of(brief), html_of(brief))
+    document = document_of(brief)  # once for both: the claims of hundreds of missions are put back into it
+    page = page_of(document, as_of=brief["as_of"])
+    kept = StoredBrief(verdict.as_of, json_of(brief), markdown_of(document), page)
     _upsert(build, brief, kept)
     return kept
 
