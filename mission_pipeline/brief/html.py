@@ -23,6 +23,8 @@ _STATUS_CLASSES = {
     "completed": "good", "failed": "bad", "cancelled": "watch", "running": "none", "blocked": "bad",
 }  # fmt: skip
 """Of a brief, and of a run's report."""
+_SHORT, _LONG_WORD = 22, 30
+"""Letters: what stays on one line of a table, and what is no word of a language."""
 
 
 def html_of(brief: Mapping[str, Any]) -> str:
@@ -71,6 +73,14 @@ def _status_class(text: str) -> str:
     return _STATUS_CLASSES.get(plain(text), "")
 
 
+def _width_class(text: str) -> str:
+    """Return the style of a cell: ``short`` stays on one line, ``long`` may break a word, "" breaks between words."""
+    shown = plain(text)
+    if len(shown) <= _SHORT:
+        return "short"
+    return "long" if max(map(len, shown.split()), default=0) > _LONG_WORD else ""
+
+
 def _attribute(text: str) -> str:
     """Return a text for an attribute, in which no element can stand."""
     return printable(plain(text))
@@ -89,5 +99,10 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals |= {"anchor": _anchor, "status_class": _status_class, "attribute": _attribute}
+    environment.globals |= {
+        "anchor": _anchor,
+        "status_class": _status_class,
+        "attribute": _attribute,
+        "width_class": _width_class,
+    }
     return environment

@@ -242,6 +242,14 @@ def test_claims_may_stand_anywhere_in_a_document():
     assert claims == ["mission explain CLAIM --as-of 2026-02-06", "a.status", "up"]
 
 
+def test_short_texts_of_a_table_stay_on_one_line_and_words_without_an_end_are_broken():
+    cells = ("from 2026-02-01 on", f"of {marked_as('run', 'X' * 31)}", "the words of a sentence break")
+    page = Page(
+        page_of(Document("B", "WATCH", (), (Section("S", table=Table(("A", "B", "C"), frozenset("AB"), (cells,))),)))
+    )
+    assert [cell.get("class") for cell in page.within("td")] == ["number short", "number long", None]
+
+
 def test_a_document_without_claims_tells_of_none():
     page = Page(page_of(Document("Brief", "WATCH", (Entry("Status", "WATCH"),), ())))
     assert "details" not in page.tags
