@@ -33,9 +33,10 @@ REPLAYED_CLOCK = datetime(2026, 7, 1, 6)
 
 @dataclass(frozen=True)
 class Turn:
-    """Seconds of one turn by part, in order."""
+    """Seconds of one turn by part, in order, and the seconds that the processors worked for all of it."""
 
     seconds: dict[str, float]
+    processor_seconds: float
 
     @property
     def total(self) -> float:
@@ -58,7 +59,7 @@ def turn(build: Build, refresh: stages.Refresh, as_of: date) -> Turn:
     """Judge every day up to one, and write that day's brief."""
     policy = refresh.policy
     seconds: dict[str, float] = {}
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
 
     def done(part: str) -> None:
         nonlocal began
@@ -72,7 +73,7 @@ def turn(build: Build, refresh: stages.Refresh, as_of: date) -> Turn:
     done("brief composed and kept")
     write_brief_files(stored_briefs(build), refresh.settings.warehouse)
     done("brief files")
-    return Turn(seconds)
+    return Turn(seconds, time.process_time() - worked)
 
 
 def measure(folder: Path, portfolio: Portfolio, turns: int) -> list[Turn]:
@@ -97,10 +98,11 @@ def main() -> int:
         each = [one.seconds[part] for one in turns]
         print(f"  {part:26} {statistics.median(each):6.2f} s  (" + ", ".join(f"{one:.2f}" for one in each) + ")")
     median = statistics.median(one.total for one in turns)
+    worked = statistics.median(one.processor_seconds for one in turns)
     is_within = median <= PROMISED_SECONDS
     print(
-        f"judgement and brief: {median:.2f} s, median of {len(turns)} (promised: {PROMISED_SECONDS:.0f} s): "
-        + ("within" if is_within else "NOT WITHIN")
+        f"judgement and brief: {median:.2f} s ({worked:.2f} s of processors), median of {len(turns)} "
+        f"(promised: {PROMISED_SECONDS:.0f} s): " + ("within" if is_within else "NOT WITHIN")
     )
     return 0 if is_within else 1
 
