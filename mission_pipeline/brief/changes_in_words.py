@@ -61,7 +61,12 @@ def changes_in_words(changes: Json | None) -> ChangesInWords:
     if changes["policy"] is not None:
         text = f"version {changes['policy']['from']} then, {changes['policy']['to']} now, or the same with other limits"
         lines.append(("Policy", f"{text}: not every difference comes from the missions.", ()))
-    lists = {"mission": "missions", "new finding": "triggers_gained", "lost finding": "triggers_lost", "KPI": "kpis"}
+    lists = {
+        "missions": "missions",
+        "new findings": "triggers_gained",
+        "lost findings": "triggers_lost",
+        "KPIs": "kpis",
+    }
     return ChangesInWords(
         title=f"{TITLE} ({changes['previous_as_of']})",
         paragraph=None if changes["kpis"] else "No KPI moved.",

@@ -38,6 +38,7 @@ _IDENTITIES: dict[str, tuple[str, ...]] = {
     "what_to_fix": ("trigger", "mission_id", "task_id"),
     "path_to_on_track": ("mission_id", "kind", "lever", "trigger"),
     "assumptions": ("name",),
+    "explained": ("mission_id", "task_id"),
     "data_sets": ("data_set",),
     "rejected": ("data_set", "rule"),
     "plan_findings": ("mission_id", "task_id", "fault", "detail"),

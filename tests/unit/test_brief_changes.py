@@ -276,4 +276,4 @@ def test_only_what_is_shown_carries_queries():
     found = changes_since(LastBrief(DAY_BEFORE, before, {}), now, claims)
     assert sum(claim_of(each["from"]) is not None for each in found["kpis"]) == CLAIMED_CHANGES
     assert sum(claim_of(each["from"]) is not None for each in found["missions"]) == CLAIMED_CHANGES
-    assert changes_in_words(found).left_out == {"mission": 4, "KPI": 4}
+    assert changes_in_words(found).left_out == {"missions": 4, "KPIs": 4}
