@@ -106,6 +106,7 @@ class _NextRuns:
         windows = gathered(day.inputs.runs, day.inputs.kpis, chosen_states(day.states, missions))
         self.latest_observed = windows.kpi_observations[:, -1]
         self.windows = repeated_latest_run(windows)
+        self.lacks_kpi = np.isnan(windows.measures["kpi_value"][:, -1])
         self.bottlenecks = bottlenecks_of(day.inputs, day.judged.top_rows[missions])
         policies = [day.policies[int(mission)] for mission in missions]
         places: dict[int, int] = {}
@@ -197,7 +198,7 @@ class _NextRuns:
         windows.measures["autonomy_score"][has_autonomy, -1] = autonomy_scores(of_run, policy)
 
         is_kpi = levers == KPI
-        is_new = np.flatnonzero(is_kpi & np.isnan(self.windows.measures["kpi_value"][lines, -1]))
+        is_new = np.flatnonzero(is_kpi & self.lacks_kpi[lines])
         windows.kpi_observations[is_new, :-1] = windows.kpi_observations[is_new, 1:]
         windows.observed[is_new] += 1
         windows.kpi_observations[is_kpi, -1] = values[is_kpi]
@@ -208,9 +209,14 @@ def _needed(next_runs: _NextRuns, current: Floats, best: Floats) -> Floats:
     """Return each lever's smallest change's end, NaN where there is none."""
     needed = np.full(current.shape, np.nan)
     is_repeated, most = next_runs.repeated()
-    needed[is_repeated] = current[is_repeated]
+    is_enough_now = np.repeat(is_repeated[:, None], len(LEVERS), axis=1)
+    # A run like the latest may observe no KPI; one that observes the latest value again is another.
+    unobserved = np.flatnonzero(is_repeated & next_runs.lacks_kpi & ~np.isnan(current[:, KPI]))
+    kpi_again = np.full(len(unobserved), KPI)
+    is_enough_now[unobserved, KPI] = next_runs.judged(unobserved, kpi_again, current[unobserved, KPI])[0]
+    needed[is_enough_now] = current[is_enough_now]
 
-    can_help = ~is_repeated[:, None] & ~np.isnan(current) & ~np.isnan(best) & (current != best)
+    can_help = ~is_enough_now & ~np.isnan(current) & ~np.isnan(best) & (current != best)
     can_help[:, OVERRUN] = False
     can_help[:, KPI] &= reaches(most, next_runs.on_track_from())
     lines, levers = np.nonzero(can_help)
