@@ -175,6 +175,13 @@ def plain_value(value: Any) -> Any:
     return value
 
 
+def _stored_claim(value: Any) -> Any:
+    """Return a claimed value as a brief's JSON holds it; it was made plain when it was claimed."""
+    if isinstance(value, ClaimedFloat):
+        return round(float(value), STORED_DECIMALS) + 0.0
+    return bare(value)
+
+
 def stored(value: Any) -> Any:
     """Return a value as a brief's JSON holds it: days as ISO text, figures rounded, NaN as unknown; without claims."""
     if isinstance(value, Mapping):
@@ -302,7 +309,7 @@ class Claims:
                     places.setdefault(value.claim, []).append([path, None, None])
                 else:
                     alone[value.claim] = path
-                return stored(value)
+                return _stored_claim(value)
             if isinstance(value, str):
                 if START not in value:
                     return value
@@ -324,7 +331,7 @@ class Claims:
             entry = {
                 "path": alone.get(claim) or where[0][0],
                 "sql": expression.join(pieces),
-                "value": stored(value),
+                "value": _stored_claim(value),
             }
             if where:
                 entry["in"] = where
