@@ -246,6 +246,8 @@ def brief(
     settings = _settings(None, warehouse, None)
     kept = published_brief(Warehouse(settings.warehouse), _day(as_of))
     chosen = BriefFormat.json if as_json else form
+    if chosen is BriefFormat.text and kept.html is None:
+        chosen = BriefFormat.md  # by an earlier release, whose JSON lacks things that the text is set from
     if chosen is BriefFormat.text and output is None:
         _show(_console(), kept.brief)
         return

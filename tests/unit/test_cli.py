@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from dataclasses import replace
 from datetime import date
 
+import duckdb
 import pytest
 from brief_samples import empty_scorecard, snapshot, verdict
 
@@ -110,6 +112,16 @@ def test_a_brief_of_a_day_in_each_format_is_what_was_stored(warehouse):
     assert mission(*asked, "--format", "html").stdout == page
     assert mission(*asked, "--format", "json").stdout == stored
     assert mission(*asked, "--json").stdout == stored
+
+
+def test_a_brief_of_an_earlier_release_is_shown_as_it_wrote_it_and_has_no_page(warehouse, tmp_path):
+    shutil.copyfile(warehouse.published_file, tmp_path / warehouse.published_file.name)
+    with duckdb.connect(str(tmp_path / warehouse.published_file.name)) as connection:
+        connection.execute("alter table marts.executive_briefs drop column brief_html")
+        connection.execute("update marts.executive_briefs set brief_json = '{}', brief_markdown = '# As it was'")
+    asked = ("brief", "--warehouse", tmp_path)
+    assert mission(*asked).stdout == mission(*asked, "--format", "md").stdout == "# As it was"
+    assert_one_sentence(mission(*asked, "--format", "html"), 2, "as of 2026-02-06 is older", "--as-of 2026-02-06")
 
 
 @pytest.mark.parametrize("form", ["text", "md", "html", "json"])
