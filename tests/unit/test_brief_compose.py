@@ -24,6 +24,7 @@ from mission_pipeline.brief.claims import plain, value_at
 from mission_pipeline.brief.document import first_screen, win_sentence
 from mission_pipeline.brief.render import json_of, markdown_of, text_of
 from mission_pipeline.contracts.judged import MISSION_TRIGGERS, PORTFOLIO_TRIGGERS
+from mission_pipeline.judge.confidence import Reason
 from mission_pipeline.policy import load_policy
 from mission_pipeline.settings import SHIPPED_POLICY_FILE
 
@@ -458,3 +459,24 @@ def test_a_large_portfolio_is_cut_for_the_reader_and_whole_in_the_json(policy):
 def test_figures_are_taken_over_and_only_rounded(policy, column, value):
     brief = compose(policy, missions=[scorecard(**{column: value})])
     assert brief["missions"][0][column] == pytest.approx(value, abs=0.5e-4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "figures", "sentence"),
+    [
+        ("few_runs", {"mission_id": "M1", "finished_runs": 1, "other_missions": 1},
+         "First mission (M1) has only 1 finished run, and 1 other deciding mission has few too"),
+        ("few_runs", {"mission_id": "M1", "finished_runs": 3, "other_missions": 2},
+         "First mission (M1) has only 3 finished runs, and 2 other deciding missions have few too"),
+        ("rejected_records", {"rows_rejected": 1200, "rows_in": 10000}, "1,200 of 10,000 records (12.0 %) were rejected"),
+        ("stale_data", {"newest_run_date": date(2026, 1, 20), "age_days": 17},
+         "the newest run ended on 2026-01-20, 17 days before the day judged"),
+        ("single_run", {"mission_id": "M1", "run_id": "R7", "status_without": "WATCH", "flipping_runs": 1, "runs_tried": 6},
+         "the status hinges on single runs: without R7 of First mission (M1) it would be WATCH"),
+        ("cut_off", {"cut_off": "ON_TRACK", "shift_share": -0.05, "status_then": "WATCH"},
+         "the status is close to a limit: with the cut-off for ON_TRACK 5 % lower it would be WATCH"),
+    ],
+)  # fmt: skip
+def test_each_reason_of_the_confidence_is_worded_from_its_figures(policy, kind, figures, sentence):
+    brief = compose(policy, level="MEDIUM", reasons=[Reason("MEDIUM", kind, "", figures)])
+    assert brief["confidence"]["reasons"] == [sentence]
