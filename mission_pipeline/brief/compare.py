@@ -88,7 +88,7 @@ def comparison_of(stored: Brief, today: Brief) -> dict[str, Any]:
     Returns:
         ``as_of``; ``is_same``; ``differences`` (figures and labels), ``wording`` (sentences made of them) and
         ``books`` (counts of records as of the refresh), each of ``path, what, change, then, today``;
-        ``not_compared`` (paths that only one of the two releases knows); ``causes``: ``files`` (each of ``file,
+        ``not_compared`` (paths that only one of the two briefs holds); ``causes``: ``files`` (each of ``file,
         change, rows_then, rows_today`` with change new, gone or changed) and ``policy`` (``then`` and ``today`` of
         ``version, sha256``, or None if it is the same).
 
@@ -237,7 +237,7 @@ def comparison_lines(comparison: Mapping[str, Any]) -> list[str]:
         lines += ["", "The books count the records of today, whichever day is judged:"]
         lines += _shown([f"{each['what']}: {_change(each)}" for each in comparison["books"]])
     if comparison["not_compared"]:
-        lines += ["", "Not compared, because the brief was written by another release: "
+        lines += ["", "Not compared, because only one of the two briefs holds it: "
                   f"{', '.join(comparison['not_compared'])}."]  # fmt: skip
     return lines
 

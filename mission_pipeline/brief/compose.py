@@ -8,20 +8,25 @@ the same bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
 from mission_pipeline.brief.changes import changes_since
 from mission_pipeline.brief.claims import bare, marked
-from mission_pipeline.brief.facts import Facts
+from mission_pipeline.brief.facts import LISTED_ROWS, Facts
 from mission_pipeline.brief.figures import FIX_FIGURES
 from mission_pipeline.brief.findings import Finding, Goal, finding_of, finding_of_task
 from mission_pipeline.brief.next_steps import assumptions, levers
-from mission_pipeline.brief.sources import MISSION_FIGURES, Sources
+from mission_pipeline.brief.sources import LISTED_KPI_FIGURES, LISTED_MISSION_FIGURES, MISSION_FIGURES, Sources
 from mission_pipeline.brief.verdict import Condition, Reason, Verdict
 from mission_pipeline.policy import Policy
 
 Row = Mapping[str, Any]
+_Fixable = tuple[int | None, tuple[str | None, str | None] | None]
+
+TOLD_MISSIONS = 20
+"""How many missions a brief tells of in full, those that its document shows; the warehouse holds the rest of all."""
 
 PORTFOLIO_FIGURES = (
     "autonomy_score", "missions_at_risk", "missions_on_track", "missions_watch", "missions_attention_required",
@@ -56,8 +61,12 @@ class _Composer:
         self.fix_places = {(fix.mission_id, fix.task_id): place for place, fix in enumerate(verdict.fixes, start=1)}
         self.at_risk = self._names_at_risk()
         self.triggers = self.sources.triggers
+        self.trigger_places = {
+            (trigger["mission_id"], trigger["trigger_name"]): place for place, trigger in enumerate(self.triggers)
+        }
         self.driver = self.triggers[0] if verdict.driver is not None else None
-        self.findings = [self._finding(trigger) for trigger in self.triggers]
+        self.told = self._missions_told()
+        self._findings: dict[int, Finding] = {}
 
     def brief(self) -> dict[str, Any]:
         sources = self.sources
@@ -107,7 +116,7 @@ class _Composer:
                 "headline": f"No driver: {reason}",
                 "why": self._why_without_driver(),
             }
-        finding = self.findings[0]
+        finding = self._finding_at(0)
         return {
             "trigger": self.driver["trigger_name"],
             "mission_id": self.driver["mission_id"],
@@ -262,8 +271,8 @@ class _Composer:
             where = f" in {self._mission_name(self.driver['mission_id'])}" if of_mission and self.driver else ""
             is_known = any(
                 task["friction_minutes"] is not None
-                for (mission_id, _), task in self.tasks.items()
-                if not of_mission or (self.driver and mission_id == self.driver["mission_id"])
+                for task in self.facts.friction
+                if not of_mission or (self.driver and task["mission_id"] == self.driver["mission_id"])
             )
             return {
                 "mission_id": None,
@@ -285,8 +294,8 @@ class _Composer:
         }
 
     def _recommended_action(self) -> dict[str, Any]:
-        if self.findings:
-            finding, action = self.findings[0], self.verdict.action
+        if self.triggers:
+            finding, action = self._finding_at(0), self.verdict.action
             owner = self.missions.get(action.mission_id, {}).get("owner") if action is not None else None
             return {"text": finding.action, "owner": owner, "aim": finding.aim}
         if self.verdict.status == "NO_DATA":
@@ -325,7 +334,7 @@ class _Composer:
                 )
             if self.driver is None:
                 return "The missions are on track, and nothing calls for action."
-            concern = self.findings[0].headline
+            concern = self._finding_at(0).headline
             return f"The missions are on track; what to keep an eye on: {concern[:1].lower()}{concern[1:]}."
         if improving and not worsening:
             opening = "Progress is real, but not enough for ON_TRACK"
@@ -444,7 +453,7 @@ class _Composer:
                 name: time[name]
                 for name in ("run_minutes", "known_run_minutes", "unattributed_minutes", "runs_with_known_times")
             },
-            "friction": list(self.tasks.values()),
+            "friction": [self.tasks[ids] for ids in islice(self.tasks, LISTED_ROWS)],
             "risks": {
                 "listed_runs": sources.limit(None, "friction.recent_runs"),
                 "counts": sources.risk_counts,
@@ -454,14 +463,28 @@ class _Composer:
         }
 
     def _mission(self, mission: Row) -> dict[str, Any]:
+        """A mission with all its figures; of those that are not told of, the few that a list needs."""
+        is_told = mission["mission_id"] in self.told
+        kpis = self.sources.kpis.get(mission["mission_id"], [])
         return {
             "mission_id": mission["mission_id"],
             "mission_name": mission["mission_name"],
             "owner": mission["owner"],
             "open_runs": mission["open_runs"],
-            **{name: mission[name] for name in MISSION_FIGURES},
-            "kpis": self.sources.kpis.get(mission["mission_id"], []),
+            **{name: mission[name] for name in (MISSION_FIGURES if is_told else LISTED_MISSION_FIGURES)},
+            "kpis": kpis if is_told else [{name: kpi[name] for name in LISTED_KPI_FIGURES} for kpi in kpis],
         }
+
+    def _missions_told(self) -> set[str]:
+        """The missions that a brief tells of in full: the most urgent, those that it names, and the last driver's."""
+        told = {mission["mission_id"] for mission in sorted(self.scorecards, key=say.urgency)[:TOLD_MISSIONS]}
+        if self.driver is not None:
+            told.add(self.driver["mission_id"])
+        if self.verdict.win is not None:
+            told.add(self.verdict.win.mission_id)
+        if self.facts.last_brief is not None:
+            told.add((self.facts.last_brief.brief.get("primary_driver") or {}).get("mission_id"))
+        return told
 
     def _trigger(self, trigger: Row) -> dict[str, Any]:
         return {
@@ -475,26 +498,39 @@ class _Composer:
 
         A finding costs what its task does, which is its mission's top bottleneck where it names none.
         """
-        fixes = []
-        for trigger, finding in zip(self.triggers, self.findings, strict=True):
+        found: list[_Fixable] = []  # a trigger's place, and the task that it costs
+        for place, trigger in enumerate(self.triggers):
             mission = self.missions.get(trigger["mission_id"], {})
-            task = self.tasks.get((trigger["mission_id"], trigger["task_id"] or mission.get("top_bottleneck_task_id")))
-            fixes.append(self._fix(finding, trigger["mission_id"], task, trigger))
+            ids = (trigger["mission_id"], trigger["task_id"] or mission.get("top_bottleneck_task_id"))
+            found.append((place, ids if ids in self.tasks else None))
         told = {
             (trigger["mission_id"], trigger["task_id"])
             for trigger in self.triggers
             if trigger["trigger_name"] == "REPEATED_BOTTLENECK"
         }
-        top = {(fix.mission_id, fix.task_id) for fix in self.verdict.fixes if fix.is_top_of_mission_not_on_track}
-        for ids, task in self.tasks.items():
-            if ids in told or not (task["bottleneck_status"] in ("recurring", "persistent") or ids in top):
-                continue
-            finding = finding_of_task(task, self._mission_name(task["mission_id"]), self._limits_of(task["mission_id"]))
-            fixes.append(self._fix(finding, task["mission_id"], task, None))
-        fixes.sort(key=lambda fix: (-(fix["friction_minutes_per_week"] or 0), -(fix["holds_up"] or 0)))  # stable
-        return [{"rank": rank, **fix} for rank, fix in enumerate(fixes, start=1)]
+        costs: dict[Any, Any] = {(fix.mission_id, fix.task_id): fix for fix in self.verdict.fixes}
+        for task in self.facts.friction:
+            ids = (task["mission_id"], task["task_id"])
+            is_bottleneck = task["bottleneck_status"] in ("recurring", "persistent")
+            if ids not in told and (is_bottleneck or (ids in costs and costs[ids].is_top_of_mission_not_on_track)):
+                found.append((None, ids))
 
-    def _fix(self, finding: Finding, mission_id: str | None, task: Row | None, trigger: Row | None) -> dict[str, Any]:
+        def cost(one: _Fixable) -> tuple[float, int]:
+            fix = None if one[1] is None else costs.get(one[1])
+            return (0.0, 0) if fix is None else (-(fix.friction_minutes_per_week or 0.0), -fix.holds_up)
+
+        found.sort(key=cost)  # stable: of equals the driver first
+        return [{"rank": rank, **self._fix(*one)} for rank, one in enumerate(found[:LISTED_ROWS], start=1)]
+
+    def _fix(self, trigger_place: int | None, ids: tuple[str | None, str | None] | None) -> dict[str, Any]:
+        task = None if ids is None else self.tasks[ids]
+        trigger, mission_id = None, None if task is None else task["mission_id"]
+        if trigger_place is not None:
+            trigger, finding = self.triggers[trigger_place], self._finding_at(trigger_place)
+            mission_id = trigger["mission_id"]
+        else:
+            assert task is not None
+            finding = finding_of_task(task, self._mission_name(mission_id), self._limits_of(mission_id))
         place = None if task is None else self.fix_places.get((task["mission_id"], task["task_id"]))
         cost = {name: None if place is None else self.sources.figure("fix", place, name) for name in FIX_FIGURES}
         return {
@@ -524,11 +560,8 @@ class _Composer:
             text = f"the health of {name} has to become known: {self._what_is_unknown(mission)}."
             needed = self._on_track_from(mission_id)
         else:
-            trigger, finding = next(
-                (trigger, finding)
-                for trigger, finding in zip(self.triggers, self.findings, strict=True)
-                if (trigger["mission_id"], trigger["trigger_name"]) == (condition.mission_id, condition.trigger_name)
-            )
+            place = self.trigger_places[condition.mission_id, condition.trigger_name]
+            trigger, finding = self.triggers[place], self._finding_at(place)
             trigger_name, current, needed = (trigger[key] for key in ("trigger_name", "observed_value", "threshold"))
             text = f"{say.TRIGGER_TITLES[trigger['trigger_name']]} has to clear: {finding.aim}"
         return {
@@ -557,6 +590,12 @@ class _Composer:
         }
 
     # ------------------------------------------------------------------ helpers
+
+    def _finding_at(self, place: int) -> Finding:
+        """Return the words of a trigger, made when they are first needed: of hundreds a brief tells a few."""
+        if place not in self._findings:
+            self._findings[place] = self._finding(self.triggers[place])
+        return self._findings[place]
 
     def _finding(self, trigger: Row) -> Finding:
         mission_id = trigger["mission_id"]

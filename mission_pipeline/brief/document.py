@@ -115,7 +115,7 @@ def _first_screen(brief: Brief) -> tuple[Entry, ...]:
 def _more(total: int, shown: int, what: str) -> tuple[str, ...]:
     if total <= shown:
         return ()
-    return (f"… and more {what}, in the JSON of this brief.",)
+    return (f"… and more {what}, in the JSON of this brief or in the warehouse.",)
 
 
 def _cells(*values: str | None) -> tuple[str, ...]:
@@ -195,15 +195,8 @@ def _what_went_well(brief: Brief) -> Section:
 
 
 def _missions(brief: Brief) -> Section:
-    missions, order = brief["missions"], {"ATTENTION_REQUIRED": 0, "WATCH": 1, "ON_TRACK": 2, "NO_DATA": 3}
-    ranked = sorted(
-        missions,
-        key=lambda m: (
-            order[m["status"]],
-            m["health_score"] if m["health_score"] is not None else 101,
-            m["mission_id"],
-        ),
-    )
+    missions = brief["missions"]
+    ranked = sorted(missions, key=say.urgency)
     shown = ranked if len(ranked) <= SHOWN_MISSIONS else ranked[:SHOWN_MISSIONS]
     if len(ranked) <= SHOWN_MISSIONS:
         shown = list(missions)
@@ -259,6 +252,11 @@ def _portfolio_sentence(brief: Brief) -> str:
     )
 
 
+def is_told(mission: Mapping[str, Any]) -> bool:
+    """Whether a brief tells of a mission in full; of many missions it lists the rest with a few figures."""
+    return "mean_human_interventions" in mission
+
+
 def _of_a_hundred(points: float | None) -> str:
     return say.UNKNOWN if points is None else f"{say.points(points)} of a hundred points"
 
@@ -266,7 +264,7 @@ def _of_a_hundred(points: float | None) -> str:
 def _kpis(brief: Brief) -> Section | None:
     rows = []
     for mission in brief["missions"]:
-        for kpi in mission["kpis"]:
+        for kpi in mission["kpis"] if is_told(mission) else ():
             name = kpi["kpi_name"]
             baseline, target, latest = say.kpi_values(
                 name, kpi["baseline_value"], kpi["target_value"], kpi["latest_value"]
@@ -355,6 +353,7 @@ def _autonomy(brief: Brief) -> Section | None:
     missions = [mission for mission in brief["missions"] if mission["finished_runs"]]
     if not missions:
         return None
+    told = [mission for mission in missions if is_told(mission)]
     rows = tuple(
         _cells(
             mission["mission_id"],
@@ -365,14 +364,14 @@ def _autonomy(brief: Brief) -> Section | None:
             say.number(mission["mean_escalations"]),
             say.number(mission["mean_approval_delay_minutes"]),
         )
-        for mission in missions[:SHOWN_MISSIONS]
+        for mission in told[:SHOWN_MISSIONS]
     )
     columns = ("Id", "Autonomy", "Trend", "Touchless", "Interventions", "Escalations", "Approval wait")
     return Section(
         "Autonomy: how far the missions run without people",
         table=Table(columns, frozenset({"Autonomy", "Interventions", "Escalations", "Approval wait"}), rows),
         notes=(
-            *_more(len(missions), SHOWN_MISSIONS, "missions"),
+            *_more(len(missions), len(rows), "missions"),
             "Touchless: runs completed without any intervention or escalation, with the range in which the true share "
             "likely lies. Interventions and escalations per run, approval wait in minutes per run.",
         ),

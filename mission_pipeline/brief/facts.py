@@ -88,6 +88,9 @@ select
 from marts.mission_run_facts
 where run_date <= $as_of and status in ('completed', 'failed', 'cancelled')
 """
+LISTED_ROWS = 100
+"""How many tasks, risks and things to fix a brief holds; the warehouse holds them all."""
+
 _RISKS_DETECTED = """
 with
 
@@ -106,6 +109,7 @@ inner join recent_runs using (run_id)
 order by
     case signals.severity when 'high' then 1 when 'medium' then 2 else 3 end,
     recent_runs.run_date desc, signals.mission_id, signals.run_id, signals.rule, signals.signal_id
+limit $listed_rows
 """
 _RISKS_REPORTED = """
 with
@@ -140,7 +144,8 @@ left join linked_events using (event_id)
 where
     cast(coalesce(events.detected_at, known_runs.seen_at) as date) <= $as_of
     and (events.status = 'open' or known_runs.is_recent)
-order by events.event_id
+order by events.status = 'open' desc, events.event_id
+limit $listed_rows
 """
 _RISK_COUNTS = """
 with
@@ -270,12 +275,13 @@ def read_facts(build: Build, as_of: date, *, window_runs: int) -> Facts:
     Args:
         build: the open build, judged up to the day.
         as_of: the day.
-        window_runs: how many of each mission's last runs risks are listed for; all are counted.
+        window_runs: how many of each mission's last runs risks are listed for, at most LISTED_ROWS in all; all are
+            counted.
 
     """
 
     def rows(sql: str) -> list[Row]:
-        return build.frame(sql, {"as_of": as_of, "window_runs": window_runs}).to_dicts()
+        return build.frame(sql, {"as_of": as_of, "window_runs": window_runs, "listed_rows": LISTED_ROWS}).to_dicts()
 
     return Facts(
         as_of=as_of,

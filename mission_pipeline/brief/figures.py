@@ -6,7 +6,7 @@ Chooses and names them; makes none: they come from the judgement.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,10 @@ def write_figures(build: Build, verdict: Verdict) -> None:
     from mission_pipeline.contracts.judged import VerdictFigures
     from mission_pipeline.warehouse import check_contract
 
-    rows = [(verdict.as_of, *astuple(figure)) for figure in figures_of(verdict)]
+    rows = [
+        (verdict.as_of, figure.part, figure.rank, figure.name, figure.number, figure.label)
+        for figure in figures_of(verdict)
+    ]
     frame = pl.DataFrame(rows, schema=VerdictFigures.polars_schema(), orient="row")
     build.ensure_table(VerdictFigures)
     with build.transaction(), build.view_of("incoming_figures", frame):

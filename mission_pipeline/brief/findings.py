@@ -250,9 +250,11 @@ def _risk_cluster_forming(case: _Case) -> Words:
 def _stability_dropping(case: _Case) -> Words:
     duration, kpi = case.mission["duration_residual_share"], case.mission["kpi_residual_share"]
     limit = say.share(case.limit("health.stability_points.variable_up_to_share"))
+    known = [("durations vary", duration), ("the main KPI varies", kpi)]
+    spread = say.listed([f"{what} by {say.share(by)} of the mean" for what, by in known if by is not None])
     return (
-        f"its runs cannot be planned with: around their trend, durations vary by {say.share(duration)} and the main "
-        f"KPI by {say.share(kpi)} of the mean ({case.worth}).",
+        f"its runs cannot be planned with: around their trend, {spread or 'they vary more than before'} "
+        f"({case.worth}).",
         f"find what differs from run to run in {case.name}{case.beginning}, and even it out.",
         f"both varying by at most {limit} of the mean.",
     )
@@ -305,9 +307,11 @@ def _words_of_task(task: Row, limits: Limits) -> Words:
     )
     cause = f" ({say.DRIVER_WORDS[driver]})" if driver != "none" else " without a single cause"
     hits = say.counted(task["recent_hits"], "of its latest runs", "of its latest runs")
+    minutes = f"{say.counted(task['friction_minutes'], 'minute')} over plan or waiting per run"
     return (
-        f"{name} is a {status} bottleneck{cause}: {say.counted(task['friction_minutes'], 'minute')} over plan or "
-        f"waiting per run; {hits} went beyond what is tolerated.",
+        f"{name} holds its mission up most, though none of its latest runs went beyond what is tolerated: {minutes}."
+        if task["bottleneck_status"] == "clear"
+        else f"{name} is a {status} bottleneck{cause}: {minutes}; {hits} went beyond what is tolerated.",
         action,
         aim,
     )

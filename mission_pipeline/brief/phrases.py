@@ -256,9 +256,14 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def capitalised(text: str) -> str:
-    """Return the text with its first letter in upper case and the rest as it is, also within a mark."""
+    """Return the text with its first letter in upper case and the rest as it is, also within a mark.
+
+    An id or a name that it begins with stays as it is written.
+    """
     text = str(text)
     first = text.index(MIDDLE) + 1 if text.startswith(START) else 0
+    if text[:first].endswith((f"_id{MIDDLE}", f"task_name{MIDDLE}", f"mission_name{MIDDLE}")):
+        return text
     return text[:first] + text[first : first + 1].upper() + text[first + 1 :]
 
 
@@ -310,3 +315,10 @@ def task_words(task_id: str | None, task_name: str | None) -> str:
 def mission_words(mission_id: str | None, mission_name: str | None) -> str:
     """Return a mission by its name, else its id; without either it is the portfolio."""
     return str(mission_name or mission_id or "the portfolio")
+
+
+def urgency(mission: Mapping[str, Any]) -> tuple[int, float, str]:
+    """Return what sorts missions by how soon they need a look: by status, then by health, then by id."""
+    order = ("ATTENTION_REQUIRED", "WATCH", "ON_TRACK", "NO_DATA")
+    health = mission["health_score"]
+    return order.index(mission["status"]), 101.0 if health is None else health, mission["mission_id"]

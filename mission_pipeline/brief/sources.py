@@ -7,13 +7,13 @@ read by ``facts`` and by the judgement.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
 from mission_pipeline.brief.claims import Claims
 from mission_pipeline.brief.facts import Facts
-from mission_pipeline.brief.figures import figures_of
+from mission_pipeline.brief.figures import Figure, figures_of
 from mission_pipeline.brief.verdict import Verdict
 from mission_pipeline.policy import Policy
 
@@ -34,6 +34,12 @@ MISSION_FIGURES = (
 )  # fmt: skip
 """Columns of the scorecard that a brief carries for each mission, under their own names."""
 
+LISTED_MISSION_FIGURES = (
+    "status", "is_at_risk", "finished_runs", "health_score", "autonomy_score", "kpi_name", "kpi_latest_value",
+    "kpi_improvement_vs_baseline_pct", "kpi_trend", "kpi_trend_evidence", "top_bottleneck_task_id",
+)  # fmt: skip
+"""Those of a mission that a brief of many lists without telling of it."""
+LISTED_KPI_FIGURES = ("kpi_name", "direction", "latest_value")
 _MORE_MISSION_FIGURES = ("mission_id", "kpi_observations", "duration_residual_share", "kpi_residual_share")
 _MISSION_NAMES = ("mission_name", "owner")
 
@@ -153,10 +159,11 @@ class Sources:
         self.as_of = claims.figure("as_of", facts.as_of, _PORTFOLIO.replace("$column", "snapshot_date"))
         self.status = claims.figure("status", verdict.status, _PORTFOLIO.replace("$column", "status"))
         self.triggers = [self._trigger(row) for row in verdict.triggers]
-        self.tasks = {(row["mission_id"], row["task_id"]): self._task(row) for row in facts.friction}
-        self.kpis: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.tasks = _ByNeed({(row["mission_id"], row["task_id"]): row for row in facts.friction}, self._task)
+        kpis: dict[str, list[Row]] = defaultdict(list)
         for kpi in facts.kpis:
-            self.kpis[kpi["mission_id"]].append(self._kpi(kpi))
+            kpis[kpi["mission_id"]].append(kpi)
+        self.kpis: Mapping[str, list[dict[str, Any]]] = _ByNeed(kpis, lambda rows: [self._kpi(row) for row in rows])
         self.run_time = claims.row("run_time", facts.run_time, _RUN_TIME, expressions=_RUN_TIME_EXPRESSIONS)
         self.signals = self._each("signal", facts.risks_detected, _SIGNAL, "signal_id")
         self.events = self._each("event", facts.risks_reported, _EVENT, "event_id")
@@ -192,17 +199,9 @@ class Sources:
             "policy", {"version": verdict.policy_version, "sha256": verdict.policy_sha256}, _BRIEF,
             expressions={"version": "policy_version", "sha256": "policy_sha256"},
         )  # fmt: skip
-        self._figures = {
-            (figure.part, figure.rank, figure.name): claims.figure(
-                f"{figure.part}.{figure.rank}.{figure.name}",
-                figure.label if figure.number is None else _whole(figure.number),
-                _FIGURE.replace("$column", "number" if figure.label is None else "label"),
-                part=figure.part,
-                rank=figure.rank,
-                name=figure.name,
-            )
-            for figure in figures_of(verdict)
-        }
+        self._figures = _ByNeed(
+            {(figure.part, figure.rank, figure.name): figure for figure in figures_of(verdict)}, self._figure
+        )
 
     def limit(self, mission_id: str | None, key: str) -> Any:
         """Return a number of the policy as it holds for a mission, by its place, such as ``health.on_track_from``."""
@@ -219,6 +218,16 @@ class Sources:
     def figure(self, part: str, rank: int, name: str) -> Any:
         """Return a figure or name of the verdict that stands in no other table; None where it is unknown."""
         return self._figures.get((part, rank, name))
+
+    def _figure(self, figure: Figure) -> Any:
+        return self.claims.figure(
+            f"{figure.part}.{figure.rank}.{figure.name}",
+            figure.label if figure.number is None else _whole(figure.number),
+            _FIGURE.replace("$column", "number" if figure.label is None else "label"),
+            part=figure.part,
+            rank=figure.rank,
+            name=figure.name,
+        )
 
     def counted(self, claim: str, value: float, expression: str, condition: str = "true", **parameters: Any) -> Any:
         """Return a figure over the day's scorecards, such as how many of them meet a condition."""
@@ -297,6 +306,25 @@ class Sources:
             )
             for row in rows
         ]
+
+
+class _ByNeed(Mapping[Any, Any]):
+    """Rows that get their claims when they are first asked for: of thousands a brief names a few."""
+
+    def __init__(self, rows: Mapping[Any, Any], claim: Callable[[Any], Any]) -> None:
+        self._rows, self._claim = rows, claim
+        self._claimed: dict[Any, Any] = {}
+
+    def __getitem__(self, key: Any) -> Any:
+        if key not in self._claimed:
+            self._claimed[key] = self._claim(self._rows[key])
+        return self._claimed[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 def _in_a_name(key: Any) -> str:

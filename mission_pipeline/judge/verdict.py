@@ -6,6 +6,7 @@ Reads the judged tables, which must reach to the day, and judges again only for 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -200,6 +201,11 @@ def verdict_as_of(build: Build, policy: Policy, as_of: date) -> Verdict:
     by_mission = {row["mission_id"]: row for row in scorecards}
     friction = _friction(driver, by_mission, snapshot, tasks)
     day = missions_as_of(read_inputs(build, through=as_of), policy, as_of)
+    # What DuckDB adds up goes on beside what is judged anew in Python.
+    with build.beside() as other, ThreadPoolExecutor(max_workers=1) as worker:
+        waiting = worker.submit(wait_assumption_as_of, other, day, policy, driver, snapshot["status"])
+        confidence, levers = confidence_as_of(day, policy, records), levers_as_of(day)
+        wait_assumption = waiting.result()
     return Verdict(
         as_of=as_of,
         status=snapshot["status"],
@@ -207,7 +213,7 @@ def verdict_as_of(build: Build, policy: Policy, as_of: date) -> Verdict:
         trends=TrendCounts(**{label: sum(row["kpi_trend"] == label for row in scorecards) for label in TREND_LABELS}),
         friction=friction,
         action=_action(driver, by_mission, friction, policy),
-        confidence=confidence_as_of(day, policy, records),
+        confidence=confidence,
         win=_win(scorecards),
         snapshot=snapshot,
         scorecards=scorecards,
@@ -219,8 +225,8 @@ def verdict_as_of(build: Build, policy: Policy, as_of: date) -> Verdict:
         policy_version=policy.version,
         policy_sha256=policy.sha256,
         fixes=fixes_as_of(build, as_of),
-        levers=levers_as_of(day),
-        wait_assumption=wait_assumption_as_of(build, day, policy, driver, snapshot["status"]),
+        levers=levers,
+        wait_assumption=wait_assumption,
     )
 
 

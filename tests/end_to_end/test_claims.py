@@ -1,9 +1,11 @@
 """Nothing in a brief goes unproven: of the shipped data, of another portfolio, and of one made to be awkward."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -15,6 +17,7 @@ from mission_pipeline.brief.claims import END, MIDDLE, START, plain
 from mission_pipeline.brief.document import document_of
 from mission_pipeline.brief.render import json_of, markdown_of, text_of
 
+GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 MISSIONS = 26
 """More than a small portfolio has, so that shares decide and tables are cut."""
 
@@ -96,6 +99,24 @@ def awkward(tmp_path_factory):
 @pytest.fixture(params=["shipped", "other", "awkward"])
 def briefed(request, shipped):
     return (shipped.warehouse, shipped.brief) if request.param == "shipped" else request.getfixturevalue(request.param)
+
+
+@pytest.mark.parametrize("ending", ["txt", "md", "json"])
+@pytest.mark.parametrize("name", ["shipped", "other", "awkward"])
+def test_a_brief_reads_as_it_was_last_reviewed(request, name, ending):
+    """Golden files, to be read as text when they change; MISSION_WRITE_GOLDEN=1 writes them again.
+
+    The claims are left out: other tests run them.
+    """
+    found = request.getfixturevalue(name)
+    brief = found.brief if name == "shipped" else found[1]
+    told = {key: value for key, value in brief.items() if key != "evidence"}
+    read = {"txt": lambda: text_of(brief), "md": lambda: markdown_of(brief), "json": lambda: json_of(told)}[ending]()
+    golden = GOLDEN / f"{name}.{ending}"
+    if os.environ.get("MISSION_WRITE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(read, encoding="utf-8")
+    assert read == golden.read_text(encoding="utf-8"), f"{golden} differs: read what changed, then write it again"
 
 
 def test_no_figure_and_no_name_goes_unproven(briefed):
