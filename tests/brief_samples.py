@@ -80,7 +80,7 @@ def trigger(trigger_name, mission=None, **figures):
 def few_runs(mission_id="M1", finished_runs=0, other_missions=0, level="MEDIUM"):
     """The reason that a mission has few runs."""
     facts = {"mission_id": mission_id, "finished_runs": finished_runs, "other_missions": other_missions}
-    return Reason(level, "few_runs", "", facts)
+    return Reason(level, "few_runs", facts)
 
 
 def snapshot(**figures):

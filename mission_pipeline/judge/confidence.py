@@ -1,4 +1,4 @@
-"""How far a verdict can be trusted: its level and the reasons, as facts and as one sentence each.
+"""How far a verdict can be trusted: its level and the reasons, as facts; the words are the brief's.
 
 Looks at the missions that decide the status and at the data. Judges the portfolio again without single runs, and with
 its cut-offs moved; whatever flips the status makes it less certain.
@@ -44,12 +44,11 @@ HIGH, MEDIUM, LOW = CONFIDENCE_LEVELS
 class Reason:
     """Why a verdict is less than certain.
 
-    ``kind``: few_runs, rejected_records, stale_data, single_run, cut_off. ``facts``: the figures behind the sentence.
+    ``kind``: few_runs, rejected_records, stale_data, single_run, cut_off. ``facts``: the figures and names that say so.
     """
 
     level: str
     kind: str
-    sentence: str
     facts: dict[str, Any]
 
 
@@ -115,11 +114,6 @@ def _deciding(day: MissionsAsOf, status: int) -> Integers:
     return np.empty(0, np.int64)
 
 
-def _named(inputs: Inputs, mission: int) -> str:
-    mission_id, name = inputs.missions["mission_id"][mission], inputs.missions["mission_name"][mission]
-    return f"{name} ({mission_id})" if name else str(mission_id)
-
-
 def _few_runs(day: MissionsAsOf, deciding: Integers, rules: ConfidencePolicy) -> list[Reason]:
     finished = day.states.finished[deciding]
     is_low = finished < rules.low_below_runs
@@ -129,20 +123,14 @@ def _few_runs(day: MissionsAsOf, deciding: Integers, rules: ConfidencePolicy) ->
             continue
         missions, counts = deciding[chosen], finished[chosen]
         first = int(np.lexsort((missions, counts))[0])
-        count, others = int(counts[first]), len(missions) - 1
-        number = "no finished run" if count == 0 else f"only {count} finished run{'' if count == 1 else 's'}"
-        sentence = f"{_named(day.inputs, int(missions[first]))} has {number}"
-        if others:
-            sentence += f", and {others} other deciding mission{'s have' if others > 1 else ' has'} few too"
         reasons.append(
             Reason(
                 level,
                 "few_runs",
-                sentence,
                 {
                     "mission_id": day.inputs.missions["mission_id"][int(missions[first])],
-                    "finished_runs": count,
-                    "other_missions": others,
+                    "finished_runs": int(counts[first]),
+                    "other_missions": len(missions) - 1,
                 },
             )
         )
@@ -157,7 +145,6 @@ def _rejected(records: RecordCounts, rules: ConfidencePolicy) -> list[Reason]:
         Reason(
             LOW if exceeds(share, rules.low_above_rejected_share) else MEDIUM,
             "rejected_records",
-            f"{records.rows_rejected:,} of {records.rows_in:,} records ({100 * share:.1f} %) were rejected",
             {"rows_rejected": records.rows_rejected, "rows_in": records.rows_in},
         )
     ]
@@ -168,13 +155,11 @@ def _stale(inputs: Inputs, as_of: date, rules: ConfidencePolicy) -> list[Reason]
     newest = ended["run_date"].max()
     if not isinstance(newest, date) or as_of - newest <= timedelta(days=rules.stale_after_days):
         return []
-    age = (as_of - newest).days
     return [
         Reason(
             LOW,
             "stale_data",
-            f"the newest run ended on {newest.isoformat()}, {age} days before the day judged",
-            {"newest_run_date": newest, "age_days": age},
+            {"newest_run_date": newest, "age_days": (as_of - newest).days},
         )
     ]
 
@@ -206,8 +191,6 @@ def _single_run(day: MissionsAsOf, status: int, deciding: Integers, policy: Poli
     mission = int(runs.missions[rows[first]])
     run_id = str(day.inputs.all_runs["run_id"][int(day.inputs.finished_rows[rows[first]])])
     status_without = MISSION_STATUSES[int(changed[first])]
-    name = _named(day.inputs, mission)
-    sentence = f"the status hinges on single runs: without {run_id} of {name} it would be {status_without}"
     facts = {
         "mission_id": day.inputs.missions["mission_id"][mission],
         "run_id": run_id,
@@ -215,7 +198,7 @@ def _single_run(day: MissionsAsOf, status: int, deciding: Integers, policy: Poli
         "flipping_runs": len(flips),
         "runs_tried": len(rows),
     }
-    return [Reason(MEDIUM, "single_run", sentence, facts)]
+    return [Reason(MEDIUM, "single_run", facts)]
 
 
 def _statuses_without(day: MissionsAsOf, without: Judged, rows: Integers, policy: Policy) -> Codes:
@@ -260,15 +243,6 @@ def _cut_off(day: MissionsAsOf, status: int, policy: Policy) -> list[Reason]:
             )
             changed = _portfolio_status(day, statuses, at_risk(statuses, high), policy)
             if changed != status:
-                way = "lower" if direction < 0 else "higher"
-                status_then = MISSION_STATUSES[changed]
-                return [
-                    Reason(
-                        MEDIUM,
-                        "cut_off",
-                        f"the status is close to a limit: with the cut-off for {name} {100 * shift:g} % {way} "
-                        f"it would be {status_then}",
-                        {"cut_off": name, "shift_share": direction, "status_then": status_then},
-                    )
-                ]
+                facts = {"cut_off": name, "shift_share": direction, "status_then": MISSION_STATUSES[changed]}
+                return [Reason(MEDIUM, "cut_off", facts)]
     return []

@@ -5,7 +5,6 @@ scipy's exact test refuses ties and takes one series at a time; here a hundred t
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import cache
 from itertools import groupby
 from typing import Any
@@ -110,11 +109,3 @@ def kendall_p_values(values: Floats, scores: npt.NDArray[np.int64]) -> Floats:
             next_offset += len(parts[-1])
         offsets[place] = tables[tied]
     return np.concatenate(parts)[offsets[which] + np.abs(scores)]
-
-
-def kendall_score(values: list[float]) -> int:
-    """Return S of one series: rising pairs less falling ones."""
-    signs = Counter(
-        int(np.sign(later - earlier)) for place, earlier in enumerate(values) for later in values[place + 1 :]
-    )
-    return signs[1] - signs[-1]

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kendall_score import kendall_score
 from scipy import stats
 
-from mission_pipeline.judge.kendall import kendall_p_values, kendall_score
+from mission_pipeline.judge.kendall import kendall_p_values
 from mission_pipeline.judge.scorecards import residual_shares
 from mission_pipeline.judge.trends import FLAT, IMPROVING, INSUFFICIENT_DATA, WORSENING, Tolerance, trends_of
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kendall_score import kendall_score
 from scipy import stats
 
 from mission_pipeline.intervals import wilson_interval
-from mission_pipeline.judge.kendall import kendall_p_values, kendall_score, p_values_by_score
+from mission_pipeline.judge.kendall import kendall_p_values, p_values_by_score
 from mission_pipeline.judge.scorecards import wilson_bounds
 from mission_pipeline.judge.trends import Tolerance, holm_rejects, trends_of
 

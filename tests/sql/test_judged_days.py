@@ -91,7 +91,8 @@ def test_a_mission_with_one_quiet_run(judge):
     verdict = portfolio.verdict()
     assert (verdict.status, verdict.driver, verdict.friction, verdict.path_to_on_track) == ("ON_TRACK", None, None, ())
     assert verdict.confidence.level == "LOW"
-    assert verdict.confidence.reasons[0].sentence == "Mission A (A) has only 1 finished run"
+    assert verdict.confidence.reasons[0].kind == "few_runs"
+    assert verdict.confidence.reasons[0].facts == {"mission_id": "A", "finished_runs": 1, "other_missions": 0}
 
 
 @pytest.mark.parametrize(("status", "fires"), [("cancelled", False), ("failed", True)])

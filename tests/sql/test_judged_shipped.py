@@ -59,7 +59,7 @@ def test_what_the_action_aims_at_is_enough(verdict):
 def test_confidence(verdict):
     assert verdict.confidence.level == "MEDIUM"
     first, second = verdict.confidence.reasons
-    assert first.sentence == "Accelerate Sales Pipeline Progression (M002) has only 2 finished runs"
+    assert (first.kind, first.level) == ("few_runs", "MEDIUM")
     assert first.facts == {"mission_id": "M002", "finished_runs": 2, "other_missions": 0}
     assert second.kind == "single_run"
     assert second.facts["status_without"] == "ATTENTION_REQUIRED"

@@ -478,5 +478,5 @@ def test_figures_are_taken_over_and_only_rounded(policy, column, value):
     ],
 )  # fmt: skip
 def test_each_reason_of_the_confidence_is_worded_from_its_figures(policy, kind, figures, sentence):
-    brief = compose(policy, level="MEDIUM", reasons=[Reason("MEDIUM", kind, "", figures)])
+    brief = compose(policy, level="MEDIUM", reasons=[Reason("MEDIUM", kind, figures)])
     assert brief["confidence"]["reasons"] == [sentence]

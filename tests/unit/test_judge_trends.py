@@ -5,10 +5,11 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from kendall_score import kendall_score
 from scipy import stats
 
 from mission_pipeline.contracts.judged import TREND_LABELS
-from mission_pipeline.judge.kendall import kendall_p_values, kendall_score, p_values_by_score
+from mission_pipeline.judge.kendall import kendall_p_values, p_values_by_score
 from mission_pipeline.judge.trends import Tolerance, holm_rejects, trends_of
 
 NAN = float("nan")
