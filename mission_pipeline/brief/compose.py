@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
+from math import inf
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
@@ -496,7 +497,8 @@ class _Composer:
     def _what_to_fix(self) -> list[dict[str, Any]]:
         """Every finding, and every task that holds runs up and that no finding names: what costs most time first.
 
-        A finding costs what its task does, which is its mission's top bottleneck where it names none.
+        A finding costs what its task does, which is its mission's top bottleneck where it names none. The driver is
+        never missing: where its cost is not known it stands first.
         """
         found: list[_Fixable] = []  # a trigger's place, and the task that it costs
         for place, trigger in enumerate(self.triggers):
@@ -517,6 +519,8 @@ class _Composer:
 
         def cost(one: _Fixable) -> tuple[float, int]:
             fix = None if one[1] is None else costs.get(one[1])
+            if one[0] == 0 and (fix is None or not fix.friction_minutes_per_week):
+                return (-inf, 0)
             return (0.0, 0) if fix is None else (-(fix.friction_minutes_per_week or 0.0), -fix.holds_up)
 
         found.sort(key=cost)  # stable: of equals the driver first
@@ -617,7 +621,7 @@ class _Composer:
 
     def _names_at_risk(self) -> list[str]:
         at_risk = [mission for mission in self.scorecards if mission["is_at_risk"]]
-        at_risk.sort(key=lambda m: (m["health_score"] is not None, m["health_score"] or 0, m["mission_id"]))
+        at_risk.sort(key=say.urgency)
         return [self._name(mission) for mission in at_risk]
 
     def _more_at_risk(self, named: int) -> Any:

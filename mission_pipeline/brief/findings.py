@@ -221,7 +221,8 @@ def _approval_delay_persisting(case: _Case) -> Words:
     limit = say.minutes(case.limit("triggers.approval_delay_persisting.min_delay_minutes"))
     observed = say.minutes(case.trigger["observed_value"])
     return (
-        f"its runs wait {observed} each for approval (limit {limit}), and that does not get better ({case.worth}).",
+        f"its latest {say.counted(case.trigger['supporting_runs'], 'run')} waited {observed} on average for approval "
+        f"(limit {limit}), and that does not get better ({case.worth}).",
         f"shorten the approval of {case.place}: name a deputy who may approve, or approve less of it.",
         f"less than {limit} of waiting for approval per run; it is {observed} now.",
     )

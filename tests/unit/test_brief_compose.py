@@ -313,6 +313,24 @@ def test_missions_at_risk_are_named_worst_first(policy):
     assert brief["recommended_action"]["text"].startswith("Begin with Mission 4, the worst off")
 
 
+def test_the_worst_off_is_the_one_that_is_known_to_be(policy):
+    unknown = scorecard("M1", "Unknown", status="WATCH", is_at_risk=True, health_score=None)
+    bad = scorecard("M2", "Bad", status="ATTENTION_REQUIRED", is_at_risk=True, health_score=43.0)
+    found = trigger("PORTFOLIO_MISSIONS_AT_RISK", severity="high")
+    portfolio = snapshot(missions_at_risk=2)
+    brief = compose(policy, "ATTENTION_REQUIRED", missions=[unknown, bad], triggers=[found], portfolio=portfolio)
+    assert brief["recommended_action"]["text"].startswith("Begin with Bad, the worst off")
+
+
+def test_a_driver_without_a_known_cost_is_the_first_thing_to_fix_and_never_cut(policy):
+    missions = [scorecard(f"M{i:03}", f"Mission {i}", status="WATCH", health_score=80.0) for i in range(150)]
+    driver = trigger("PORTFOLIO_ESCALATIONS_24H", severity="high", observed_value=9.0, threshold=3.0)
+    others = [trigger("KPI_PLATEAU", mission, trigger_rank=rank) for rank, mission in enumerate(missions, start=2)]
+    brief = compose(policy, "WATCH", missions=missions, triggers=[driver, *others])
+    assert len(brief["what_to_fix"]) == 100
+    assert brief["what_to_fix"][0]["trigger"] == "PORTFOLIO_ESCALATIONS_24H"
+
+
 def test_trends_are_counted_and_said_in_the_right_number(policy):
     labels = ["improving", "flat", "worsening", "worsening", "insufficient_data"]
     missions = [scorecard(f"M{i}", kpi_trend=label, kpi_trend_runs=4) for i, label in enumerate(labels)]
