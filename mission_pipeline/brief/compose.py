@@ -498,7 +498,7 @@ class _Composer:
         """Every finding, and every task that holds runs up and that no finding names: what costs most time first.
 
         A finding costs what its task does, which is its mission's top bottleneck where it names none. The driver is
-        never missing: where its cost is not known it stands first.
+        never missing: where it rests on no task that costs anything it stands first.
         """
         found: list[_Fixable] = []  # a trigger's place, and the task that it costs
         for place, trigger in enumerate(self.triggers):
@@ -519,7 +519,7 @@ class _Composer:
 
         def cost(one: _Fixable) -> tuple[float, int]:
             fix = None if one[1] is None else costs.get(one[1])
-            if one[0] == 0 and (fix is None or not fix.friction_minutes_per_week):
+            if one[0] == 0 and fix is None:
                 return (-inf, 0)
             return (0.0, 0) if fix is None else (-(fix.friction_minutes_per_week or 0.0), -fix.holds_up)
 
