@@ -91,6 +91,16 @@ AsOfOption = Annotated[
         show_default=False,
     ),
 ]
+BriefDayOption = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of",
+        formats=DAY_FORMATS,
+        metavar="YYYY-MM-DD",
+        help="Day of the brief. Default: the newest.",
+        show_default=False,
+    ),
+]
 
 
 class BriefFormat(StrEnum):
@@ -195,16 +205,7 @@ def refresh(
 
 @app.command()
 def brief(
-    as_of: Annotated[
-        datetime | None,
-        typer.Option(
-            "--as-of",
-            formats=DAY_FORMATS,
-            metavar="YYYY-MM-DD",
-            help="Day of the brief. Default: the newest.",
-            show_default=False,
-        ),
-    ] = None,
+    as_of: BriefDayOption = None,
     form: Annotated[BriefFormat, typer.Option("--format", help="How to show it.")] = BriefFormat.text,
     output: Annotated[
         Path | None,
@@ -268,16 +269,7 @@ def explain(
         str | None,
         typer.Argument(metavar="CLAIM", help="Id of a claim, as in the JSON's evidence, or the path of a value."),
     ] = None,
-    as_of: Annotated[
-        datetime | None,
-        typer.Option(
-            "--as-of",
-            formats=DAY_FORMATS,
-            metavar="YYYY-MM-DD",
-            help="Day of the brief. Default: the newest.",
-            show_default=False,
-        ),
-    ] = None,
+    as_of: BriefDayOption = None,
     every: Annotated[bool, typer.Option("--all", help="Run every claim of the brief, and list those changed.")] = False,
     warehouse: WarehouseOption = None,
     as_json: JsonOption = False,

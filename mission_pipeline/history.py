@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, log2
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,15 @@ Days = npt.NDArray[np.datetime64]
 
 NO_ROW = -1
 """Fills a window that is older than the group's first row."""
+_NEGLIGIBLE_BITS = 52
+"""A weight below 2^-52 of the newest one changes no figure: a double holds no more."""
 _CELLS_AT_ONCE = 4_000_000
 """Bounds the memory of looking back past rows that are not known yet."""
+
+
+def runs_that_weigh(decay: float) -> int:
+    """Return how many of the newest runs can change a mean in which each older one weighs ``decay`` as much."""
+    return np.iinfo(np.int32).max if decay == 1 else ceil(_NEGLIGIBLE_BITS / -log2(decay)) + 1
 
 
 @dataclass(frozen=True)

@@ -215,7 +215,7 @@ class Build:
         )
         following = f"{schema}.{quoted(table + '__next')}"
         with self.transaction():
-            self.connection.execute(f"create schema if not exists {schema}")
+            self.ensure_schema(contract)
             self.connection.execute(
                 f"create or replace table {following} as select {casts} from ({query}) as source",
                 chosen,
@@ -285,7 +285,7 @@ class Build:
         table = contract.qualified_name()
         columns = ", ".join(f"{quoted(p.name)} {p.duckdb_type}" for p in contract.columns())
         with self.transaction():
-            self.connection.execute(f"create schema if not exists {contract.schema_name()}")
+            self.ensure_schema(contract)
             self.connection.execute(f"create table if not exists {table} ({columns})")
             there = {name for name, *_ in self.connection.execute(f"from {table} limit 0").description}
             for promise in contract.columns():

@@ -282,3 +282,15 @@ def compose_shipped(policy, **parts):
     }  # fmt: skip
     reasons = [few_runs("M002", 2)]
     return compose(policy, "WATCH", "MEDIUM", reasons, **{**rows, **parts})
+
+
+def named(policy, name):
+    """A brief in which everything that has a name is called the same."""
+    mission = scorecard(name=name, status="WATCH", owner=name)
+    return compose(
+        policy, "WATCH", "LOW", [few_runs(finished_runs=1)],
+        missions=[mission],
+        friction=[task(name=name, bottleneck_status="recurring", bottleneck_driver="task_overrun")],
+        triggers=[trigger("AUTONOMY_REGRESSION", mission)],
+        rejects=[{"data_set": "mission_runs", "rule": "r", "rows": 1, "example": name}],
+    )  # fmt: skip

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil, log2
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ import polars as pl
 
 from mission_pipeline.contracts.derived import TaskFriction
 from mission_pipeline.derive.limits import limits_of
+from mission_pipeline.history import runs_that_weigh
 from mission_pipeline.policy import Policy
 from mission_pipeline.warehouse import Build, read_sql
 
@@ -25,8 +25,6 @@ Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-_NEGLIGIBLE_BITS = 52
-"""A weight below 2^-52 of the newest one changes no figure: a double holds no more."""
 _PLACES = 1 << 32
 """More than a mission has runs, and more than there are days: one integer orders by task, then by run or day."""
 _FIRST_DAY = 1 << 31
@@ -243,16 +241,12 @@ def _friction(states: _States, runs: _Runs, decay: Floats) -> pl.Series:
         chosen = apart[decay[states.first[apart]] == weight]
         blocks = _newest_known(
             before[chosen], upto[chosen] - 1, states.days[chosen], runs.days[row],
-            upto[chosen] - before[chosen] - known[chosen], _runs_that_weigh(weight),
+            upto[chosen] - before[chosen] - known[chosen], runs_that_weigh(weight),
         )  # fmt: skip
         for block, rows, place in blocks:
             weights = np.where(place >= 0, weight ** np.maximum(place, 0), 0.0)
             result[chosen[block]] = (weights * values[rows]).sum(axis=1) / weights.sum(axis=1)
     return pl.Series(result).fill_nan(None)
-
-
-def _runs_that_weigh(decay: float) -> int:
-    return np.iinfo(np.int32).max if decay == 1 else ceil(_NEGLIGIBLE_BITS / -log2(decay)) + 1
 
 
 def _decayed_means(tasks: Integers, values: Floats, decay: Floats) -> Floats:

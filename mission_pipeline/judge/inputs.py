@@ -15,6 +15,7 @@ import polars as pl
 from mission_pipeline.contracts.derived import BOTTLENECK_STATUSES
 from mission_pipeline.history import NO_ROW
 from mission_pipeline.judge.limits import Floats
+from mission_pipeline.judge.newest_friction import FRICTION_AS_OF
 from mission_pipeline.judge.triggers import MissedLimits
 from mission_pipeline.judge.windows import (
     EVENT_KINDS,
@@ -86,7 +87,7 @@ from staging.risk_events as events
 inner join marts.mission_run_facts as facts on events.run_id = facts.run_id
 order by day, events.event_id
 """
-_FRICTION = """
+_FRICTION_COLUMNS = """
 select
     friction.mission_id,
     friction.task_id,
@@ -96,38 +97,12 @@ select
     friction.recent_hits,
     friction.bottleneck_status,
     friction.bottleneck_driver
-from marts.task_friction as friction
+from friction
 left join staging.mission_tasks as tasks on friction.task_id = tasks.task_id
 order by friction.mission_id, friction.task_id, friction.friction_date
 """
-_FRICTION_AS_OF = """
-with
-
-newest as (
-    select
-        task_id,
-        max(friction_date) as friction_date
-    from marts.task_friction
-    where friction_date <= $through
-    group by task_id
-)
-
-select
-    friction.mission_id,
-    friction.task_id,
-    tasks.task_name,
-    friction.friction_date,
-    friction.friction_minutes,
-    friction.recent_hits,
-    friction.bottleneck_status,
-    friction.bottleneck_driver
-from newest
-inner join marts.task_friction as friction
-    on newest.task_id = friction.task_id and newest.friction_date = friction.friction_date
-left join staging.mission_tasks as tasks on friction.task_id = tasks.task_id
-order by friction.mission_id, friction.task_id
-"""
-"""Tasks are unique across missions, so a task's newest row is its mission's too."""
+_FRICTION = f"with friction as (from marts.task_friction) {_FRICTION_COLUMNS}"
+_NEWEST_FRICTION = f"with {FRICTION_AS_OF} {_FRICTION_COLUMNS}"
 
 
 @dataclass(frozen=True)
@@ -219,7 +194,7 @@ def read_inputs(build: Build, through: date | None = None) -> Inputs:
     numbers = missions.select("mission_id").with_row_index("mission").cast({"mission": pl.Int64})
     all_runs = build.frame(_RUNS).join(numbers, on="mission_id", how="inner", maintain_order="left")
     events = build.frame(_EVENTS)
-    friction = build.frame(_FRICTION if through is None else _FRICTION_AS_OF, {"through": through})
+    friction = build.frame(_FRICTION if through is None else _NEWEST_FRICTION, {"as_of": through})
     friction = friction.join(numbers, on="mission_id", how="inner", maintain_order="left")
     if through is not None:
         all_runs = all_runs.filter(pl.col("start_date") <= through)

@@ -16,6 +16,7 @@ from mission_pipeline.errors import NothingToJudge
 from mission_pipeline.judge.confidence import Confidence, RecordCounts, confidence_as_of
 from mission_pipeline.judge.inputs import read_inputs
 from mission_pipeline.judge.missions_as_of import missions_as_of
+from mission_pipeline.judge.newest_friction import FRICTION_AS_OF
 from mission_pipeline.judge.path_to_on_track import Lever, levers_as_of
 from mission_pipeline.judge.wait_assumption import WaitAssumption, wait_assumption_as_of
 from mission_pipeline.judge.what_to_fix import TaskFix, fixes_as_of
@@ -33,17 +34,10 @@ where scorecards.as_of_date = $as_of
 order by scorecards.mission_id
 """
 _TRIGGERS = "select * from marts.mission_triggers where as_of_date = $as_of order by trigger_rank"
-_TASKS = """
+_TASKS = f"""
 with
 
-newest as (
-    select
-        task_id,
-        max(friction_date) as friction_date
-    from marts.task_friction
-    where friction_date <= $as_of
-    group by task_id
-)
+{FRICTION_AS_OF}
 
 select
     friction.mission_id,
@@ -53,12 +47,10 @@ select
     friction.recent_hits,
     friction.bottleneck_status,
     friction.bottleneck_driver
-from newest
-inner join marts.task_friction as friction
-    on newest.task_id = friction.task_id and newest.friction_date = friction.friction_date
+from friction
 left join staging.mission_tasks as tasks on friction.task_id = tasks.task_id
 order by friction.friction_minutes desc nulls last, friction.mission_id, friction.task_id
-"""
+"""  # noqa: S608 - made of constants
 _RECONCILIATION = """
 select * from quality.reconciliation where report_date <= $as_of order by source, report_date, subject, field
 """

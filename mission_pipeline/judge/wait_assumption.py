@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import ceil, log2
 from operator import mul
 from typing import Any
 
@@ -17,31 +16,26 @@ import polars as pl
 
 from mission_pipeline.contracts.derived import BOTTLENECK_STATUSES
 from mission_pipeline.contracts.judged import MISSION_STATUSES
+from mission_pipeline.history import runs_that_weigh
 from mission_pipeline.judge.days import judge_all_days, triggers_frame
 from mission_pipeline.judge.inputs import Friction
 from mission_pipeline.judge.limits import Floats
 from mission_pipeline.judge.missions_as_of import MissionsAsOf
+from mission_pipeline.judge.newest_friction import FRICTION_AS_OF
 from mission_pipeline.policy import FrictionPolicy, Policy
 from mission_pipeline.warehouse import Build
 
 Row = Mapping[str, Any]
 
 _MOST_RUNS = 1_000_000
-"""More than a mission has."""
+"""More than a mission has, and as many as DuckDB puts into a list."""
 
-_TASKS_THEN = """
+_TASKS_THEN = f"""
 with
 
--- Only a task that people made wait can be judged otherwise.
-newest as (
-    select
-        task_id,
-        max(friction_date) as friction_date
-    from marts.task_friction
-    where friction_date <= $as_of
-    group by task_id
-),
+{FRICTION_AS_OF},
 
+-- Only a task that people made wait can be judged otherwise.
 waiting_tasks as (
     select
         friction.mission_id,
@@ -55,9 +49,7 @@ waiting_tasks as (
         friction.risk_events,
         round(limits.overrun_hit_ratio * tasks.estimated_duration_minutes, 9) as overrun_hit_minutes,
         limits.delay_hit_minutes
-    from newest
-    inner join marts.task_friction as friction
-        on newest.task_id = friction.task_id and newest.friction_date = friction.friction_date
+    from friction
     inner join staging.mission_tasks as tasks on friction.task_id = tasks.task_id
     inner join wait_limits as limits on friction.mission_id = limits.mission_id
     where friction.mean_human_delay_minutes > 0
@@ -142,7 +134,7 @@ select
 from waiting_tasks as tasks
 inner join histories on tasks.task_id = histories.task_id
 order by tasks.mission_id, tasks.task_id
-"""
+"""  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True)
@@ -242,16 +234,11 @@ def _tasks_then(build: Build, day: MissionsAsOf) -> list[ExplainedTask] | None:
     parameters = {
         "as_of": day.as_of,
         "recent_runs": max(own.recent_runs for own in rules.values()),
-        "weighing_runs": max(_runs_that_weigh(own.decay_per_run) for own in rules.values()),
+        "weighing_runs": min(max(runs_that_weigh(own.decay_per_run) for own in rules.values()), _MOST_RUNS),
     }
     with build.view_of("wait_limits", pl.DataFrame(limits)):
         rows = build.frame(_TASKS_THEN, parameters).to_dicts()
     return [_task_then(row, rules[row["mission_id"]]) for row in rows]
-
-
-def _runs_that_weigh(decay: float) -> int:
-    """How many runs can change a friction figure: a double holds no weight below 2^-52 of the newest one's."""
-    return _MOST_RUNS if decay == 1 else ceil(52 / -log2(decay)) + 1
 
 
 def _task_then(row: Row, rules: FrictionPolicy) -> ExplainedTask:

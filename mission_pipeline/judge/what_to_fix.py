@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from mission_pipeline.judge.newest_friction import FRICTION_AS_OF
 from mission_pipeline.warehouse import Build
 
-TASK_FIXES = """
+TASK_FIXES = f"""
 with recursive
 
 -- What holds for a mission: its own number of the policy, else the shared one.
@@ -78,21 +79,7 @@ held_up as (
     group by task_id
 ),
 
-newest as (
-    select
-        task_id,
-        max(friction_date) as friction_date
-    from marts.task_friction
-    where friction_date <= $as_of
-    group by task_id
-),
-
-friction as (
-    select task_friction.*
-    from newest
-    inner join marts.task_friction
-        on newest.task_id = task_friction.task_id and newest.friction_date = task_friction.friction_date
-)
+{FRICTION_AS_OF}
 
 select
     friction.mission_id,
@@ -117,7 +104,7 @@ left join marts.mission_scorecards as scorecards
 where friction.friction_minutes is null or friction.friction_minutes > 0
 order by
     friction_minutes_per_week desc nulls last, holds_up desc, friction.mission_id, friction.task_id
-"""
+"""  # noqa: S608 - made of constants
 """All tasks with friction, or with none known, as of ``$as_of``, in their rank: every figure of a ``TaskFix``.
 
 It reads published tables alone, so a claim may select from it: ``select <column> from (TASK_FIXES) as fixes where

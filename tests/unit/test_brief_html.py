@@ -5,7 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from brief_samples import compose, compose_shipped, few_runs, scorecard, task, trigger
+from brief_samples import compose, compose_shipped, named, scorecard
 from hypothesis import given
 from hypothesis import settings as run_with
 from hypothesis import strategies as st
@@ -87,18 +87,6 @@ def shipped_brief(policy):
 @pytest.fixture
 def page(shipped_brief):
     return Page(html_of(shipped_brief))
-
-
-def named(policy, name):
-    """A brief in which everything that has a name is called the same."""
-    mission = scorecard(name=name, status="WATCH", owner=name)
-    return compose(
-        policy, "WATCH", "LOW", [few_runs(finished_runs=1)],
-        missions=[mission],
-        friction=[task(name=name, bottleneck_status="recurring", bottleneck_driver="task_overrun")],
-        triggers=[trigger("AUTONOMY_REGRESSION", mission)],
-        rejects=[{"data_set": "mission_runs", "rule": "r", "rows": 1, "example": name}],
-    )  # fmt: skip
 
 
 def figures(text):

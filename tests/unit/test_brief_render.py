@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from brief_samples import compose, compose_shipped, few_runs, scorecard, task, trigger
+from brief_samples import compose_shipped, named
 from hypothesis import given
 from hypothesis import settings as run_with
 from hypothesis import strategies as st
@@ -64,18 +64,6 @@ HOSTILE = [
 @pytest.fixture
 def shipped_brief(policy):
     return compose_shipped(policy)
-
-
-def named(policy, name):
-    """A brief in which everything that has a name is called the same."""
-    mission = scorecard(name=name, status="WATCH", owner=name)
-    return compose(
-        policy, "WATCH", "LOW", [few_runs(finished_runs=1)],
-        missions=[mission],
-        friction=[task(name=name, bottleneck_status="recurring", bottleneck_driver="task_overrun")],
-        triggers=[trigger("AUTONOMY_REGRESSION", mission)],
-        rejects=[{"data_set": "mission_runs", "rule": "r", "rows": 1, "example": name}],
-    )  # fmt: skip
 
 
 def shown(markdown):
