@@ -157,10 +157,10 @@ class AgentRouting(TableContract):
     agent_id: str = column("Capable agent.")
     rank: int = column("Place among the task's agents, 1 is best; ties by agent_id.", ge=1)
     score: float = column("Weighted speed and quality.", unit="points 0-1", ge=0, le=1)
-    speed_score: float = column("Speed against the task's own estimate, shrunk towards the prior.", unit="points 0-1", ge=0, le=1)
-    quality_score: float = column("1 - escalation rate, shrunk towards the prior.", unit="points 0-1", ge=0, le=1)
-    executions: int = column("Executions of this task by this agent.", unit="count", ge=0)
-    evidence: str = column("none, thin (the prior weighs more), sufficient.", isin=list(ROUTING_EVIDENCE))
+    speed_score: float = column("Speed against the task's own estimate, over executions that delivered, shrunk towards the prior.", unit="points 0-1", ge=0, le=1)
+    quality_score: float = column("1 - mean fault per execution, shrunk towards the prior: 1 where it failed, timed out, was rejected or escalated, else its share of its run's escalations, at most 1; cancelled ones are left out.", unit="points 0-1", ge=0, le=1)
+    executions: int = column("Executions of this task by this agent, cancelled ones included.", unit="count", ge=0)
+    evidence: str = column("From the executions that were not cancelled: none, thin (fewer than the prior weighs), sufficient.", isin=list(ROUTING_EVIDENCE))
 
     class Config:
         """Place and key."""

@@ -4,35 +4,31 @@
 -- Shares: escalation_shares: executions with a share of their run's escalations (derive/escalation_shares.py)
 -- Limits: mission_limits: the policy as it holds for each mission (derive/limits.py)
 -- Macros: work_minutes: the duration without the wait for a human (derive/work_minutes.py)
--- Nulls:  an unknown duration or a plan without an estimate says nothing of speed, a run that reports no escalations
---         nothing of quality: these executions weigh nothing and the prior fills in. An agent whose status is not known
---         to be `available` comes after those that are.
+-- Nulls:  a cancelled execution was stopped by somebody else and says nothing of its agent. An unknown duration or a plan
+--         without an estimate says nothing of speed, a delivered execution of a run that reports no escalations nothing
+--         of quality: these weigh nothing, and the prior fills in. An agent whose status is not known to be `available`
+--         comes after those that are.
 with
 
-records as (
+executions as (
     select
         ---------- keys
         task_executions.task_id,
         task_executions.agent_id,
 
+        ---------- what came of it
+        task_executions.outcome in ('completed', 'approved') as is_delivered,
+        task_executions.outcome in ('failed', 'timed_out', 'rejected', 'escalated') as is_lost,
+        mission_runs.escalations is not null as is_reported,
+
         ---------- measures
-        count(*) as executions,
-        count(
-            work_minutes(
-                task_executions.actual_duration_minutes,
-                task_executions.human_delay_minutes,
-                mission_limits.friction_durations_include_wait
-            )
-        ) as timed_executions,
-        sum(
-            work_minutes(
-                task_executions.actual_duration_minutes,
-                task_executions.human_delay_minutes,
-                mission_limits.friction_durations_include_wait
-            )
+        work_minutes(
+            task_executions.actual_duration_minutes,
+            task_executions.human_delay_minutes,
+            mission_limits.friction_durations_include_wait
         ) as work_minutes,
-        count(mission_runs.escalations) as reported_executions,
-        sum(cast(escalation_shares.escalation_share as decimal(38, 18))) as escalation_shares
+        -- More than one escalation of one execution is still one execution that was at fault.
+        least(cast(coalesce(escalation_shares.escalation_share, 0) as decimal(38, 18)), 1) as escalation_share
 
     from staging.task_executions
     inner join staging.mission_runs on task_executions.run_id = mission_runs.run_id
@@ -42,7 +38,27 @@ records as (
             task_executions.run_id = escalation_shares.run_id
             and task_executions.task_id = escalation_shares.task_id
             and task_executions.attempt = escalation_shares.attempt
-    group by task_executions.task_id, task_executions.agent_id
+),
+
+records as (
+    select
+        ---------- keys
+        task_id,
+        agent_id,
+
+        ---------- measures
+        count(*) as executions,
+        count(*) filter (where is_delivered or is_lost) as ended_executions,
+        count(*) filter (where is_delivered) as delivered_executions,
+        count(*) filter (where is_lost) as lost_executions,
+        count(*) filter (where is_delivered and is_reported) as reported_executions,
+        sum(escalation_share) filter (where is_delivered and is_reported) as escalation_shares,
+        -- What fails at once is not fast: only a delivered result took a time that can be compared.
+        count(work_minutes) filter (where is_delivered) as timed_executions,
+        sum(work_minutes) filter (where is_delivered) as work_minutes
+
+    from executions
+    group by task_id, agent_id
 ),
 
 candidates as (
@@ -54,6 +70,7 @@ candidates as (
 
         ---------- what is known
         coalesce(records.executions, 0) as executions,
+        coalesce(records.ended_executions, 0) as ended_executions,
         case
             when mission_tasks.estimated_duration_minutes > 0 and records.timed_executions > 0
                 then
@@ -61,13 +78,20 @@ candidates as (
                     / (mission_tasks.estimated_duration_minutes + records.work_minutes / records.timed_executions)
         end as own_speed,
         records.timed_executions,
+        -- One minus the mean fault, where a lost execution has a fault of 1 and a delivered one its escalation share.
+        -- In two factors, so that a few losses do not stand for many results whose escalations nobody reported.
         case
-            when records.reported_executions > 0
-                then greatest(
-                    1 - cast(coalesce(records.escalation_shares, 0) as double) / records.reported_executions, 0
-                )
+            when records.lost_executions + records.reported_executions > 0
+                then
+                    records.delivered_executions
+                    / records.ended_executions
+                    * case
+                        when records.reported_executions > 0
+                            then 1 - cast(records.escalation_shares as double) / records.reported_executions
+                        else mission_limits.routing_prior_quality_score
+                    end
         end as own_quality,
-        records.reported_executions,
+        records.lost_executions + records.reported_executions as known_executions,
 
         ---------- limits
         mission_limits.routing_speed_weight as speed_weight,
@@ -96,8 +120,8 @@ scored as (
         case
             when own_quality is null then prior_quality
             else
-                (reported_executions * own_quality + prior_executions * prior_quality)
-                / (reported_executions + prior_executions)
+                (known_executions * own_quality + prior_executions * prior_quality)
+                / (known_executions + prior_executions)
         end as quality_score
     from candidates
 ),
@@ -122,8 +146,8 @@ select
     quality_score,
     executions,
     case
-        when executions = 0 then 'none'
-        when executions < prior_executions then 'thin'
+        when ended_executions = 0 then 'none'
+        when ended_executions < prior_executions then 'thin'
         else 'sufficient'
     end as evidence
 from weighed

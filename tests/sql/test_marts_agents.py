@@ -266,3 +266,88 @@ def test_durations_that_include_the_wait_leave_the_work(build, policy):
     executions = [execution("r", "t", 12, human_delay_minutes=4), execution("s", "t", 3, human_delay_minutes=9)]
     [row] = routing(build, waits_included(policy), executions, ("A",))
     assert row[3] == pytest.approx((2 * 10 / (10 + 4) + 2.5) / 7)  # 8 and 0 minutes of work
+
+
+def works(agent, outcomes, minutes=10.0):
+    """An execution of t by an agent for each outcome, in a quiet run of its own."""
+    return [execution(f"{agent}{n}", "t", minutes, agent_id=agent, outcome=one) for n, one in enumerate(outcomes)]
+
+
+@pytest.mark.parametrize("lost", ["failed", "timed_out", "rejected", "escalated"])
+def test_an_agent_that_loses_all_its_work_ranks_below_a_mediocre_one(build, policy, lost):
+    """Nobody escalated any of it: A is as good as never done, B did three of six."""
+    found = routing(build, policy, [*works("A", [lost] * 6), *works("B", ["completed", lost] * 3)])
+    assert [(row[1], row[4]) for row in found] == [
+        ("B", pytest.approx((3 + 3.5) / 11)),
+        ("A", pytest.approx((0 + 3.5) / 11)),
+    ]
+
+
+def test_a_rejection_lowers_quality(build, policy):
+    found = routing(build, policy, [*works("A", ["approved", "rejected"]), *works("B", ["approved", "approved"])])
+    assert [(row[1], row[4]) for row in found] == [
+        ("B", pytest.approx((2 + 3.5) / 7)),
+        ("A", pytest.approx((1 + 3.5) / 7)),
+    ]
+
+
+def test_a_lost_execution_is_one_fault_however_often_it_was_escalated(build, policy):
+    """r: lost, and escalated twice. s: done, half an escalation. u: done, two escalations, which are one fault."""
+    runs = [run("r", START, escalations=2), run("s", START, escalations=1), run("u", START, escalations=2)]
+    executions = [
+        execution("r", "t", 10, outcome="failed"), execution("s", "t", 10), execution("s", "v", 10, agent_id="B"),
+        execution("u", "t", 10),
+    ]  # fmt: skip
+    tasks = (("t", 10), ("v", 10))
+    found = {row[:2]: row[4] for row in routing(build, policy, executions, tasks=tasks, runs=runs)}
+    assert found["t", "A"] == pytest.approx((0 + 0.5 + 0 + 3.5) / 8)
+
+
+def test_a_cancelled_execution_says_nothing_of_its_agent(build, policy):
+    found = routing(build, policy, works("A", ["cancelled"] * 6, minutes=1), ("A",))
+    assert found == [("t", "A", 0.6, 0.5, 0.7, 6, "none")]
+    found = routing(build, policy, works("A", ["completed"] * 4 + ["cancelled"], minutes=10), ("A",))
+    assert found[0][3:] == (pytest.approx(0.5), pytest.approx((4 + 3.5) / 9), 5, "thin")
+
+
+@pytest.mark.parametrize("outcome", ["failed", "timed_out", "rejected", "escalated", "cancelled"])
+def test_what_gave_no_result_is_not_fast(build, policy, outcome):
+    """Three results in 10 minutes each, as planned; what ended in one minute without a result is no speed."""
+    executions = [*works("A", ["completed"] * 3), *works("B", ["completed"] * 3)]
+    executions += [execution(f"x{n}", "t", 1, outcome=outcome) for n in range(3)]
+    found = {row[1]: row[3] for row in routing(build, policy, executions)}
+    assert found == {"A": pytest.approx(0.5), "B": pytest.approx(0.5)}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "quality"),
+    [
+        (["completed"] * 6, 0.7),
+        (["failed"] * 6, (0 + 3.5) / 11),
+        # Half of it is lost, the other half is as good as the prior; only the lost ones are known to weigh.
+        (["completed", "failed"] * 3, (3 * 0.5 * 0.7 + 3.5) / 8),
+    ],
+)
+def test_where_no_escalations_are_reported_a_loss_still_counts_and_a_result_is_no_success(
+    build, policy, outcomes, quality
+):
+    runs = [run(f"A{n}", START, escalations=None) for n in range(6)]
+    found = routing(build, policy, works("A", outcomes), ("A",), runs=runs)
+    assert found[0][4] == pytest.approx(quality)
+
+
+def test_few_losses_among_many_results_of_unknown_escalations_stay_few(build, policy):
+    """One of ten lost; of the nine results one run reports its escalations, none: 0.9, and two executions weigh."""
+    runs = [run(f"A{n}", START, escalations=None if n else 0) for n in range(10)]
+    found = routing(build, policy, works("A", ["completed"] * 9 + ["failed"]), ("A",), runs=runs)
+    assert found[0][4] == pytest.approx((2 * 0.9 + 3.5) / 7)
+
+
+def test_the_order_changes_when_the_outcomes_change(build, policy):
+    def order(outcome_of_a, outcome_of_b):
+        executions = [*works("A", [outcome_of_a] * 6), *works("B", [outcome_of_b] * 6)]
+        return [row[1] for row in routing(build, policy, executions)]
+
+    assert order("completed", "rejected") == ["A", "B"]
+    assert order("timed_out", "completed") == ["B", "A"]
+    assert order("completed", "completed") == ["A", "B"]

@@ -122,3 +122,13 @@ def test_every_task_has_its_one_capable_agent(rows):
         ("T7", "A5", 1), ("T8", "A5", 1),
     ]  # fmt: skip
     assert {row[4] for row in found} == {"thin"}
+
+
+def test_nothing_was_lost_so_quality_is_that_of_the_escalations(rows):
+    """Run 005 was escalated once, over T4 and T5, and M001's and M003's first runs over T2 and T8 (prior: 5 of 0.7)."""
+    found = dict(rows("select task_id, quality_score from marts.agent_routing order by task_id"))
+    quiet, escalated_once, escalated_half = (3 + 3.5) / 8, (2 + 3.5) / 8, (1.5 + 3.5) / 7
+    assert found == pytest.approx({
+        "T1": quiet, "T2": escalated_once, "T3": quiet, "T4": escalated_half, "T5": escalated_half, "T6": quiet,
+        "T7": quiet, "T8": escalated_once,
+    })  # fmt: skip
