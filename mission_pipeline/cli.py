@@ -206,10 +206,22 @@ def refresh(
 @app.command()
 def brief(
     as_of: BriefDayOption = None,
-    form: Annotated[BriefFormat, typer.Option("--format", help="How to show it.")] = BriefFormat.text,
+    form: Annotated[
+        BriefFormat | None,
+        typer.Option(
+            "--format",
+            help="How to show it. Default: by the ending of --output, else text.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="Write it to this file instead.", show_default=False),
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="Write it to this file instead. The endings .txt, .md, .html, .json choose the format.",
+            show_default=False,
+        ),
     ] = None,
     warehouse: WarehouseOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
@@ -229,24 +241,24 @@ def brief(
     ] = None,
 ) -> None:
     """Show a stored brief again, as it was published, or report on one run. Changes nothing."""
+    chosen = _brief_format(form, output, as_json=as_json)
     if run is not None:
         if as_of is not None or compare:
             other = "--as-of" if as_of is not None else "--compare"
             raise MissionPipelineError(f"--run reports on one run, whatever the day: leave out {other}, or --run.")
-        _report_run(_settings(None, warehouse, None), run, BriefFormat.json if as_json else form, output)
+        _report_run(_settings(None, warehouse, None), run, chosen, output)
         return
     if compare:
-        if form in (BriefFormat.md, BriefFormat.html):
-            raise MissionPipelineError("--compare gives text or JSON: leave out --format, or name text or json.")
-        wants_json = as_json or form is BriefFormat.json
-        _deliver(_comparison(_settings(None, warehouse, policy), _day(as_of), wants_json), output)
+        if chosen in (BriefFormat.md, BriefFormat.html):
+            mend = "leave out --format, or name text or json" if form else "name a file that ends in .txt or .json"
+            raise MissionPipelineError(f"--compare gives text or JSON: {mend}.")
+        _deliver(_comparison(_settings(None, warehouse, policy), _day(as_of), chosen is BriefFormat.json), output)
         return
     from mission_pipeline.brief.store import published_brief
     from mission_pipeline.warehouse import Warehouse
 
     settings = _settings(None, warehouse, None)
     kept = published_brief(Warehouse(settings.warehouse), _day(as_of))
-    chosen = BriefFormat.json if as_json else form
     if chosen is BriefFormat.text and kept.html is None:
         chosen = BriefFormat.md  # by an earlier release, whose JSON lacks things that the text is set from
     if chosen is BriefFormat.text and output is None:
@@ -261,6 +273,31 @@ def brief(
     else:
         text = kept.markdown if chosen is BriefFormat.md else kept.json_text
     _deliver(text, output)
+
+
+_FORMATS_BY_ENDING = {
+    ".txt": BriefFormat.text,
+    ".md": BriefFormat.md,
+    ".html": BriefFormat.html,
+    ".json": BriefFormat.json,
+}
+
+
+def _brief_format(form: BriefFormat | None, output: Path | None, *, as_json: bool) -> BriefFormat:
+    """Return the format that was named, else the one that the file's ending says, else text.
+
+    Raises:
+        MissionPipelineError: a format was named, and the file's ending says another.
+
+    """
+    named = BriefFormat.json if as_json else form
+    by_ending = None if output is None else _FORMATS_BY_ENDING.get(output.suffix.lower())
+    if named is not None and by_ending not in (None, named):
+        option = "--json" if as_json else f"--format {form}"
+        raise MissionPipelineError(
+            f"{option} and --output {output} contradict each other: leave out {option}, or let the file end otherwise."
+        )
+    return named or by_ending or BriefFormat.text
 
 
 @app.command()

@@ -1,7 +1,6 @@
 """``mission brief --run`` on the shipped runs and on a portfolio with every state of a run: its words, and every claim."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from claim_checks import differing, unclaimed, unproven
+from command import mission, mission_process
 from conftest import refresh_into
 from portfolios import (
     OTHER_PORTFOLIO_LOGS,
@@ -58,14 +58,6 @@ Next             Bring T5 "Draft personalized outreach email", done by agent A4
                  - Aim: at most 6 minutes of work (now 9) and a wait for a
                  person under 5 minutes (now 6)
 """
-
-
-def mission(*arguments, **variables):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MISSION_", "COLUMNS"))}
-    return subprocess.run(
-        [sys.executable, "-m", "mission_pipeline", *map(str, arguments)],
-        capture_output=True, text=True, timeout=60, check=False, env={**kept, "COLUMNS": "80", **variables},
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +124,7 @@ def test_every_figure_and_name_is_a_claim_whatever_became_of_the_run(other, run_
 
 
 def test_the_first_screen_of_a_shipped_run(shipped):
-    result = mission("brief", "--run", "RUN_2026_02_04_005", "--warehouse", shipped.warehouse.folder)
+    result = mission_process("brief", "--run", "RUN_2026_02_04_005", "--warehouse", shipped.warehouse.folder)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith(REPORT_005_AT_80)
     assert not [line for line in result.stdout.splitlines() if line != line.rstrip() or len(line) > 80]
@@ -190,6 +182,43 @@ def test_each_format_says_the_same_and_goes_to_a_file(other, tmp_path):
         written = mission(*asked, "--format", form, "--output", file)
         assert (written.returncode, written.stdout, written.stderr) == (0, "", "")
         assert file.read_text(encoding="utf-8") == printed
+
+
+@pytest.mark.parametrize("asked", [("brief",), ("brief", "--run", "o5")])
+@pytest.mark.parametrize(
+    ("ending", "form"),
+    [("txt", "text"), ("md", "md"), ("html", "html"), ("json", "json"), ("HTML", "html"), ("report", "text")],
+)
+def test_the_ending_of_the_file_chooses_the_format(other, tmp_path, asked, ending, form):
+    asked = (*asked, "--warehouse", other.folder)
+    file = tmp_path / f"brief.{ending}"
+    written = mission(*asked, "--output", file)
+    assert (written.returncode, written.stdout, written.stderr) == (0, "", "")
+    named = tmp_path / "named"
+    mission(*asked, "--output", named, "--format", form)
+    assert file.read_bytes() == named.read_bytes()
+
+
+@pytest.mark.parametrize("asked", [("brief",), ("brief", "--run", "o5"), ("brief", "--compare")])
+@pytest.mark.parametrize(("given", "ending"), [(("--format", "json"), "txt"), (("--json",), "html")])
+def test_a_format_that_contradicts_the_ending_of_the_file_is_refused(other, tmp_path, asked, given, ending):
+    file = tmp_path / f"brief.{ending}"
+    refused = mission(*asked, *given, "--output", file, "--warehouse", other.folder)
+    assert_one_sentence(refused, f"{' '.join(given)} and --output {file} contradict each other", "leave out")
+    assert not file.exists()
+
+
+def test_a_comparison_goes_to_a_file_as_text_or_json(other, tmp_path):
+    asked = ("brief", "--compare", "--warehouse", other.folder, "--output")
+    assert mission(*asked, tmp_path / "compared.json").returncode == 0
+    assert json.loads((tmp_path / "compared.json").read_text(encoding="utf-8"))["is_same"] is True
+    assert_one_sentence(mission(*asked, tmp_path / "compared.html"), "--compare gives text or JSON", ".txt or .json")
+
+
+def test_the_help_says_that_the_ending_chooses():
+    shown = " ".join(re.sub(r"[^\w.,:]+", " ", mission("brief", "--help").stdout).split())
+    assert "Default: by the ending of output, else text" in shown
+    assert ".txt, .md, .html, .json" in shown
 
 
 def test_hostile_names_stay_text_in_markdown_and_page(other):
