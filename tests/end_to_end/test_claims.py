@@ -3,13 +3,12 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
 import pytest
 from claim_checks import differing, texts_of, unclaimed, unproven
+from command import mission, mission_process
 from conftest import refresh_into
 from portfolios import approved, log, run, task, write_other_portfolio, write_records
 
@@ -178,32 +177,25 @@ def test_a_row_that_changes_fails_its_claims(shipped, tmp_path, change, claims):
     assert len(found) < 50
 
 
-def mission(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "mission_pipeline", "explain", *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-
-
 def test_the_command_explains_a_claim_and_runs_them_all(shipped, tmp_path):
     folder = tmp_path / "warehouse"
     folder.mkdir()
     copy = folder / shipped.warehouse.published_file.name
     shutil.copyfile(shipped.warehouse.published_file, copy)
-    one = mission("mission.M002.health_score", "--as-of", "2026-02-06", "--warehouse", folder)
+    one = mission_process("explain", "mission.M002.health_score", "--as-of", "2026-02-06", "--warehouse", folder)
     assert (one.returncode, one.stderr) == (0, "")
     assert "Says    79.43\nNow     79.43\n" in one.stdout
     assert "missions[1].health_score" in one.stdout
-    whole = mission("--all", "--warehouse", folder)
+    whole = mission("explain", "--all", "--warehouse", folder)
     assert (whole.returncode, whole.stderr) == (0, "")
     assert whole.stdout.endswith("0 changed since.\n")
     with duckdb.connect(str(copy)) as connection:
         connection.execute("update marts.mission_scorecards set health_score = 12.5 where mission_id = 'M002'")
-    changed = mission("--all", "--warehouse", folder, "--json")
+    changed = mission("explain", "--all", "--warehouse", folder, "--json")
     assert changed.returncode == 1
     [entry] = json.loads(changed.stdout)["changed"]
     assert (entry["claim"], entry["says"], entry["finds"]) == ("mission.M002.health_score", 79.43, 12.5)
-    assert "changed since: it is 12.5 now, and was 79.43" in mission("--all", "--warehouse", folder).stdout
+    assert "changed since: it is 12.5 now, and was 79.43" in mission("explain", "--all", "--warehouse", folder).stdout
 
 
 @pytest.mark.parametrize(
@@ -211,7 +203,7 @@ def test_the_command_explains_a_claim_and_runs_them_all(shipped, tmp_path):
     [([], "Name one claim"), (["status", "--all"], "Name one claim"), (["healt_score"], "Similar claims: ")],
 )
 def test_what_cannot_be_explained_is_one_sentence(shipped, arguments, said):
-    result = mission(*arguments, "--warehouse", shipped.warehouse.folder)
+    result = mission("explain", *arguments, "--warehouse", shipped.warehouse.folder)
     assert (result.returncode, result.stdout) == (2, "")
     assert said in result.stderr
     assert len(result.stderr.splitlines()) == 1

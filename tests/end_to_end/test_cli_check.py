@@ -1,21 +1,15 @@
 """``mission check``: every reject with file, row, rule and reason; exit codes; nothing written anywhere."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
+from command import mission, mission_process
 from conftest import REPOSITORY
 
 
-def check(raw_data, *arguments, cwd):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MISSION_", "COLUMNS"))}
-    return subprocess.run(
-        [sys.executable, "-m", "mission_pipeline", "check", "--raw-data", str(raw_data), *arguments],
-        capture_output=True, text=True, env={**kept, "COLUMNS": "80"}, cwd=cwd, timeout=120, check=False,
-    )  # fmt: skip
+def check(raw_data, *arguments, cwd, call=mission):
+    return call("check", "--raw-data", raw_data, *arguments, cwd=cwd)
 
 
 @pytest.fixture
@@ -37,9 +31,10 @@ def everything_below(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
-def test_the_shipped_data_has_nothing_to_reject_and_nothing_is_written(raw_data, tmp_path):
+@pytest.mark.parametrize("call", [mission, mission_process])
+def test_the_shipped_data_has_nothing_to_reject_and_nothing_is_written(raw_data, tmp_path, call):
     before = everything_below(tmp_path)
-    result = check(raw_data, cwd=tmp_path)
+    result = check(raw_data, cwd=tmp_path, call=call)
     assert (result.returncode, result.stderr) == (0, "")
     assert "mission_runs                     8 records  8 valid, 0 rejected" in result.stdout
     assert result.stdout.endswith("No record would be rejected.\n")

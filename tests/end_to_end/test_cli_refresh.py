@@ -7,23 +7,17 @@ import subprocess
 import sys
 
 import pytest
+from command import mission, mission_process
 from conftest import REPOSITORY
 
-
-def mission(*arguments, **variables):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MISSION_", "COLUMNS"))}
-    return subprocess.run(
-        [sys.executable, "-m", "mission_pipeline", *map(str, arguments)],
-        capture_output=True, text=True, timeout=300, check=False,
-        env={**kept, "COLUMNS": "80", "MISSION_NOW": "2026-02-07T06:00:00", **variables},
-    )  # fmt: skip
+NOW = {"MISSION_NOW": "2026-02-07T06:00:00"}
 
 
 @pytest.fixture(scope="module")
 def refreshed(tmp_path_factory):
-    """One refresh by the command: what it printed, and where it wrote."""
+    """One refresh by the command, as a process: what it printed, and where it wrote."""
     folder = tmp_path_factory.mktemp("refresh") / "ware house"
-    return folder, mission("refresh", "--raw-data", REPOSITORY / "raw_data", "--warehouse", folder)
+    return folder, mission_process("refresh", "--raw-data", REPOSITORY / "raw_data", "--warehouse", folder, **NOW)
 
 
 def test_a_refresh_prints_progress_the_first_screen_and_where_everything_is(refreshed):
@@ -67,14 +61,13 @@ def test_exports_have_a_record_per_day_and_per_agent(refreshed):
 
 def test_a_backfill_makes_the_briefs_of_past_days_and_keeps_the_newest(refreshed):
     raw, (folder, _) = REPOSITORY / "raw_data", refreshed
-    done = mission("refresh", "--raw-data", raw, "--warehouse", folder, "--json")
+    done = mission("refresh", "--raw-data", raw, "--warehouse", folder, "--json", **NOW)
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     assert facts["as_of"] == facts["brief"]["as_of"] == "2026-02-06"
     assert facts["run_id"]
-    result = mission(
-        "backfill", "--from", "2026-02-01", "--to", "2026-02-03", "--raw-data", raw, "--warehouse", folder, "--json"
-    )
+    span = ("--from", "2026-02-01", "--to", "2026-02-03")
+    result = mission("backfill", *span, "--raw-data", raw, "--warehouse", folder, "--json", **NOW)
     assert result.returncode == 0, result.stderr
     days = json.loads(result.stdout)["days"]
     assert [day["as_of"] for day in days] == ["2026-02-01", "2026-02-02", "2026-02-03"]
@@ -97,7 +90,7 @@ def test_a_backfill_makes_the_briefs_of_past_days_and_keeps_the_newest(refreshed
 )
 def test_what_a_user_can_mend_is_one_sentence_and_changes_nothing(tmp_path, arguments, said):
     given = ["--raw-data", REPOSITORY / "raw_data"] if "--raw-data" not in arguments else []
-    result = mission("refresh", *given, *arguments, "--warehouse", tmp_path / "warehouse")
+    result = mission("refresh", *given, *arguments, "--warehouse", tmp_path / "warehouse", **NOW)
     assert result.returncode == 2, result.stderr
     assert result.stdout == ""
     faults = [line for line in result.stderr.splitlines() if " s  " not in line]
@@ -110,7 +103,7 @@ def test_what_a_user_can_mend_is_one_sentence_and_changes_nothing(tmp_path, argu
 def test_a_warehouse_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     folder = tmp_path / "file" / "warehouse"
-    result = mission("refresh", "--raw-data", REPOSITORY / "raw_data", "--warehouse", folder)
+    result = mission_process("refresh", "--raw-data", REPOSITORY / "raw_data", "--warehouse", folder, **NOW)
     assert result.returncode == 2, result.stderr
     assert "Traceback" not in result.stderr
     assert str(folder) in result.stderr.splitlines()[-1]

@@ -1,7 +1,6 @@
 """The command without a refresh: help, stored briefs, faults as one sentence, exit codes, and what it does not load."""
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -14,6 +13,7 @@ from datetime import date
 import duckdb
 import pytest
 from brief_samples import empty_scorecard, snapshot, verdict
+from command import environment, mission, mission_process
 
 from mission_pipeline.brief.store import write_brief
 from mission_pipeline.contracts.catalog import ALL_CONTRACTS
@@ -41,18 +41,6 @@ def warehouse(tmp_path_factory):
     return warehouse
 
 
-def environment(**variables):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MISSION_", "COLUMNS"))}
-    return {**kept, "COLUMNS": "80", "TERM": "dumb", **variables}
-
-
-def mission(*arguments, **variables):
-    return subprocess.run(
-        [sys.executable, "-m", "mission_pipeline", *map(str, arguments)],
-        capture_output=True, text=True, env=environment(**variables), timeout=60, check=False,
-    )  # fmt: skip
-
-
 def assert_one_sentence(result, code, *parts):
     """A fault: its exit code, one line on standard error that names the place, nothing on standard output."""
     assert result.returncode == code, result.stderr
@@ -63,8 +51,9 @@ def assert_one_sentence(result, code, *parts):
         assert str(part) in result.stderr
 
 
-def test_help_names_every_command_and_the_exit_codes():
-    result = mission("--help")
+@pytest.mark.parametrize("call", [mission, mission_process])
+def test_help_names_every_command_and_the_exit_codes(call):
+    result = call("--help")
     assert result.returncode == 0
     for command in ("refresh", "brief", "check", "backfill", "ui"):
         assert re.search(rf"^\W*{command} ", result.stdout, flags=re.M)
@@ -90,12 +79,14 @@ def test_help_of_a_command_names_its_options_and_their_variables(command, option
 
 
 def test_without_a_command_the_help_is_shown():
-    assert "Usage:" in mission().stdout + mission().stderr
+    shown = mission()
+    assert "Usage:" in shown.stdout + shown.stderr
 
 
-def test_the_newest_brief_is_shown_by_default(warehouse):
-    result = mission("brief", "--warehouse", warehouse.folder)
-    assert result.returncode == 0
+@pytest.mark.parametrize("call", [mission, mission_process])
+def test_the_newest_brief_is_shown_by_default(warehouse, call):
+    result = call("brief", "--warehouse", warehouse.folder)
+    assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("Mission brief as of 2026-02-06\n")
     assert "Nothing can be judged yet" in result.stdout
     assert "\x1b" not in result.stdout
@@ -144,8 +135,9 @@ def test_a_day_without_a_brief_says_which_days_have_one(warehouse):
     assert_one_sentence(result, 2, "no brief as of 2026-01-01", "2026-02-05 to 2026-02-06")
 
 
-def test_a_missing_warehouse_is_one_sentence(tmp_path):
-    assert_one_sentence(mission("brief", "--warehouse", tmp_path / "none"), 2, tmp_path / "none", "mission refresh")
+@pytest.mark.parametrize("call", [mission, mission_process])
+def test_a_missing_warehouse_is_one_sentence(tmp_path, call):
+    assert_one_sentence(call("brief", "--warehouse", tmp_path / "none"), 2, tmp_path / "none", "mission refresh")
 
 
 def test_a_damaged_warehouse_is_one_sentence(tmp_path):
@@ -236,7 +228,7 @@ def test_help_and_stored_briefs_load_neither_dagster_nor_pandera_nor_polars(ware
 
 def test_a_stored_brief_is_shown_at_once(warehouse):
     start = time.monotonic()
-    assert mission("brief", "--warehouse", warehouse.folder).returncode == 0
+    assert mission_process("brief", "--warehouse", warehouse.folder).returncode == 0
     assert time.monotonic() - start < 3  # about 0.4 s on a quiet machine
 
 
