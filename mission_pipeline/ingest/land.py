@@ -16,6 +16,7 @@ from mission_pipeline.ingest import statements
 from mission_pipeline.ingest.content import Fingerprint, fingerprint
 from mission_pipeline.ingest.find import FoundFiles, RawFile, find_raw_files
 from mission_pipeline.ingest.read import RefusedByDuckdb, files_refused_by_duckdb, forget_staged_records, stage_records
+from mission_pipeline.ingest.read_ahead import ReadAhead, begun
 from mission_pipeline.warehouse import Build
 
 
@@ -37,9 +38,11 @@ class _Plan:
     """What one landing has to do.
 
     ``ledger``: the lines of the last landing. ``fingerprints``: being taken while the first files are read already.
+    ``ahead``: files that somebody began to read before.
     """
 
     found: FoundFiles
+    ahead: ReadAhead
     fingerprints: dict[RawFile, Future[Fingerprint]]
     ledger: dict[tuple[str, str], dict[str, Any]]
     now: datetime
@@ -77,12 +80,15 @@ def land_raw_files(build: Build, raw_data: Path, *, now: datetime, rebuild: bool
     with ThreadPoolExecutor(max_workers=1) as hashing:
         plan = _Plan(
             found=found,
+            ahead=begun(),
             fingerprints={file: hashing.submit(fingerprint, file) for file in found.files},
             ledger={} if rebuild else _ledger(build),
             now=now,
             rebuild=rebuild,
         )
-        return _land_patiently(build, plan)
+        report = _land_patiently(build, plan)
+    plan.ahead.forget()
+    return report
 
 
 def _land_patiently(build: Build, plan: _Plan) -> LandingReport:
@@ -115,7 +121,7 @@ def _land(build: Build, plan: _Plan, refused: frozenset[RawFile]) -> LandingRepo
                 lines.append(_keep_file(build, file, known))
                 report.files_unchanged += 1
             else:
-                rows = _land_file(build, file, load_number, refused)
+                rows = _land_file(build, plan, file, load_number, refused)
                 lines.append(_ledger_line(plan, file, rows))
                 report.counts[data_set.name] = report.counts.get(data_set.name, 0) + rows
                 report.files_read += 1
@@ -148,9 +154,9 @@ def _keep_file(build: Build, file: RawFile, known: dict[str, Any]) -> dict[str, 
     return {**known, "file_order": file.order}
 
 
-def _land_file(build: Build, file: RawFile, load_number: int, refused: frozenset[RawFile]) -> int:
+def _land_file(build: Build, plan: _Plan, file: RawFile, load_number: int, refused: frozenset[RawFile]) -> int:
     """Read one file into its raw table and return its number of records."""
-    rows = stage_records(build, file, is_refused=file in refused)
+    rows = stage_records(build, file, is_refused=file in refused, read_ahead=plan.ahead.take(file))
     build.execute(
         statements.insert_records(file.data_set),
         {"file": file.name, "file_order": file.order, "load_number": load_number},

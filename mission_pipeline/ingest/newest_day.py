@@ -9,6 +9,7 @@ from mission_pipeline.contracts.inputs import MAX_LEAD, MISSION_RUNS
 from mission_pipeline.ingest import statements
 from mission_pipeline.ingest.find import find_raw_files
 from mission_pipeline.ingest.read import RefusedByDuckdb, stage_records
+from mission_pipeline.ingest.read_ahead import ReadAhead
 from mission_pipeline.warehouse import build_in_memory
 
 
@@ -27,16 +28,17 @@ def newest_run_day(raw_data: Path, now: datetime) -> date | None:
     return None if days is None else days[1]
 
 
-def run_days(raw_data: Path, now: datetime) -> tuple[date, date] | None:
+def run_days(raw_data: Path, now: datetime, ahead: ReadAhead | None = None) -> tuple[date, date] | None:
     """Return the day on which the first run started, and the newest day with data; None without any run.
 
-    Args and errors are those of ``newest_run_day``.
+    Args and errors are those of ``newest_run_day``. ``ahead`` may be reading the files already.
     """
     found: list[tuple[date, date]] = []
     with build_in_memory() as build:
         for file in find_raw_files(raw_data, (MISSION_RUNS,)).files:
+            read_ahead = None if ahead is None else ahead.look(file)
             try:
-                stage_records(build, file)
+                stage_records(build, file, read_ahead=read_ahead)
             except RefusedByDuckdb:
                 stage_records(build, file, is_refused=True)
             rows = build.connection.execute(statements.run_days(), {"latest": now + MAX_LEAD}).fetchall()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -11,7 +11,10 @@ from mission_pipeline.ingest import statements
 from mission_pipeline.ingest.content import last_byte, last_line
 from mission_pipeline.ingest.find import RawFile
 from mission_pipeline.ingest.tolerant import read_tolerantly
-from mission_pipeline.warehouse import Build
+from mission_pipeline.warehouse import Build, build_in_memory
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _DUCKDB_REFUSALS = (duckdb.InvalidInputException, duckdb.IOException, UnicodeDecodeError)
 """A file in UTF-16 makes DuckDB's message itself undecodable."""
@@ -25,32 +28,48 @@ class RefusedByDuckdb(Exception):
         self.file = file
 
 
-def stage_records(build: Build, file: RawFile, *, is_refused: bool = False) -> int:
+def stage_records(build: Build, file: RawFile, *, is_refused: bool = False, read_ahead: pa.Table | None = None) -> int:
     """Put a file's records into ``ingest_records`` and return their number.
 
     Args:
         build: the open build file.
         file: the file.
         is_refused: whether DuckDB has refused it already.
+        read_ahead: its records, if DuckDB has read it already.
 
     Raises:
         RefusedByDuckdb: only the tolerant reader will do; a transaction is aborted by then.
         InputFault: the file cannot be used at all.
 
     """
+    forget_staged_records(build)
     # DuckDB takes an array that was cut short right after a comma for whole.
     is_closed = file.has_lines or last_byte(file) == b"]"
     if is_closed and not is_refused:
-        try:
-            build.execute(statements.stage_with_duckdb(has_lines=file.has_lines), _where(file))
-        except _DUCKDB_REFUSALS as error:
-            raise RefusedByDuckdb(file) from error
+        if read_ahead is not None:
+            build.connection.register(statements.STAGED_RECORDS, read_ahead)
+        else:
+            try:
+                build.execute(statements.stage_with_duckdb(has_lines=file.has_lines), _where(file))
+            except _DUCKDB_REFUSALS as error:
+                raise RefusedByDuckdb(file) from error
         records = _staged(build)
         # DuckDB passes over blank lines; with one between records, the row would not be the line.
         if not file.has_lines or records == last_line(file):
             return records
+        forget_staged_records(build)
     read_tolerantly(build, file)
     return _staged(build)
+
+
+def records_by_duckdb(file: RawFile) -> pa.Table | None:
+    """Return a file's records, whole in memory: row, json, arrived. None where DuckDB's reader does not take it."""
+    with build_in_memory() as build:
+        query = statements.records_of_file(has_lines=file.has_lines)
+        try:
+            return build.connection.sql(query, params=_where(file)).to_arrow_table()
+        except _DUCKDB_REFUSALS:
+            return None
 
 
 def files_refused_by_duckdb(build: Build, files: Iterable[RawFile]) -> frozenset[RawFile]:
@@ -66,6 +85,7 @@ def files_refused_by_duckdb(build: Build, files: Iterable[RawFile]) -> frozenset
 
 def forget_staged_records(build: Build) -> None:
     """Free what the last file's records take up."""
+    build.connection.unregister(statements.STAGED_RECORDS)
     build.execute(f"drop table if exists {statements.STAGED_RECORDS}")
 
 

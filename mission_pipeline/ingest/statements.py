@@ -38,8 +38,12 @@ def stage_with_duckdb(*, has_lines: bool) -> str:
 
     The detour pays: DuckDB reads a file with one core, and a table with all.
     """
+    return f"create or replace temporary table {STAGED_RECORDS} as {records_of_file(has_lines=has_lines)}"
+
+
+def records_of_file(*, has_lines: bool) -> str:
+    """Return a query of a file's records, as they are staged; binds $path, $compression."""
     return (
-        f"create or replace temporary table {STAGED_RECORDS} as "
         "select row_number() over () as row, json, cast(null as varchar) as arrived "
         f"from read_json_objects($path, format = '{_FORMATS[has_lines]}', compression = $compression)"
     )

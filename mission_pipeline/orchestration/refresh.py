@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib import import_module
@@ -15,6 +16,7 @@ import duckdb
 from mission_pipeline.brief.store import BRIEF_SUFFIXES, BRIEFS_FOLDER
 from mission_pipeline.errors import ContractBroken, MissionPipelineError, NothingToJudge, WarehouseFault
 from mission_pipeline.ingest.newest_day import run_days
+from mission_pipeline.ingest.read_ahead import handed_on, read_ahead_of
 from mission_pipeline.orchestration.home import LOG_FILE
 from mission_pipeline.orchestration.observe import Observer, observed_by
 from mission_pipeline.orchestration.ui import serve_ui
@@ -60,17 +62,18 @@ def run_refresh(
 
     """
     load_policy(settings.policy_file)
-    known_days = _days_with_data(settings)
-    today = settings.now.date()
-    if as_of is None and known_days is None:
-        raise NothingToJudge(
-            f"{settings.raw_data} holds no usable run yet, so there is nothing to judge. Add records to mission_runs, "
-            "or name the day with --as-of; `mission check` says what is wrong with those that are there."
-        )
-    day = as_of if as_of is not None or known_days is None else min(known_days[1], today)
-    assert day is not None
-    _refuse_days_that_cannot_be_judged(settings, day, day, known_days)
-    return _run(settings, [day], rebuild=rebuild, on_progress=on_progress)
+    with _days_with_data(settings) as known_days:
+        today = settings.now.date()
+        if as_of is None and known_days is None:
+            raise NothingToJudge(
+                f"{settings.raw_data} holds no usable run yet, so there is nothing to judge. Add records to "
+                "mission_runs, or name the day with --as-of; `mission check` says what is wrong with those that are "
+                "there."
+            )
+        day = as_of if as_of is not None or known_days is None else min(known_days[1], today)
+        assert day is not None
+        _refuse_days_that_cannot_be_judged(settings, day, day, known_days)
+        return _run(settings, [day], rebuild=rebuild, on_progress=on_progress)
 
 
 def run_backfill(settings: Settings, *, first: date, last: date, on_progress: Callable[[str], None]) -> RefreshOutcome:
@@ -83,13 +86,17 @@ def run_backfill(settings: Settings, *, first: date, last: date, on_progress: Ca
     load_policy(settings.policy_file)
     if last < first:
         raise NothingToJudge(f"The last day, {last}, is before the first, {first}. Swap --from and --to.")
-    _refuse_days_that_cannot_be_judged(settings, first, last, _days_with_data(settings))
-    days = [first + timedelta(days=count) for count in range((last - first).days + 1)]
-    return _run(settings, days, rebuild=False, on_progress=on_progress)
+    with _days_with_data(settings) as known_days:
+        _refuse_days_that_cannot_be_judged(settings, first, last, known_days)
+        days = [first + timedelta(days=count) for count in range((last - first).days + 1)]
+        return _run(settings, days, rebuild=False, on_progress=on_progress)
 
 
-def _days_with_data(settings: Settings) -> tuple[date, date] | None:
-    """Peek into the run files while everything else loads: DuckDB reads outside the interpreter's lock.
+@contextmanager
+def _days_with_data(settings: Settings) -> Iterator[tuple[date, date] | None]:
+    """Peek into the run files, and begin to read the others, while everything else loads.
+
+    DuckDB reads outside the interpreter's lock. What was read is there for the landing inside.
 
     Raises:
         WarehouseFault: the warehouse lies in the raw data, where a refresh only reads.
@@ -100,11 +107,14 @@ def _days_with_data(settings: Settings) -> tuple[date, date] | None:
             f"The warehouse {settings.warehouse} lies in the raw-data folder, where a refresh only reads. "
             "Name another folder with --warehouse."
         )
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        days = reader.submit(run_days, settings.raw_data, settings.now)
-        for module in ("definitions", "event_log"):
-            import_module(f"mission_pipeline.orchestration.{module}")
-        return days.result()
+    ahead = read_ahead_of(settings.raw_data, Warehouse(settings.warehouse).published_file)
+    with handed_on(ahead):
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            days = reader.submit(run_days, settings.raw_data, settings.now, ahead)
+            for module in ("definitions", "event_log"):
+                import_module(f"mission_pipeline.orchestration.{module}")
+            known_days = days.result()
+        yield known_days
 
 
 def _refuse_days_that_cannot_be_judged(

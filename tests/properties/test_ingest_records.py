@@ -12,7 +12,7 @@ from raw_folders import put
 from mission_pipeline.contracts.inputs import DATA_SETS
 from mission_pipeline.ingest import statements
 from mission_pipeline.ingest.find import RawFile
-from mission_pipeline.ingest.read import RefusedByDuckdb, stage_records
+from mission_pipeline.ingest.read import RefusedByDuckdb, records_by_duckdb, stage_records
 from mission_pipeline.warehouse import build_in_memory
 
 TEXTS = st.one_of(
@@ -60,11 +60,12 @@ def land(tmp_path_factory):
     folder, numbers = tmp_path_factory.mktemp("raw"), count()
     with build_in_memory() as build:
 
-        def typed(data_set, content, ending, *, is_refused=False, only_carefully=False):
+        def typed(data_set, content, ending, *, is_refused=False, is_read_ahead=False, only_carefully=False):
             path = put(folder, f"{next(numbers)}.{ending}", content)
             file = RawFile(data_set, path.name, path, 1)
+            read_ahead = records_by_duckdb(file) if is_read_ahead else None
             try:
-                staged = stage_records(build, file, is_refused=is_refused)
+                staged = stage_records(build, file, is_refused=is_refused, read_ahead=read_ahead)
             except RefusedByDuckdb:
                 staged = stage_records(build, file, is_refused=True)
             rows = build.frame(
@@ -91,6 +92,7 @@ def test_python_and_duckdb_read_the_same_rows_from_any_form(land, case):
     assert as_read(land(data_set, records, "jsonl")) == by_duckdb
     assert as_read(land(data_set, records, "jsonl", is_refused=True)) == by_duckdb
     assert as_read(land(data_set, records, "ndjson.gz")) == by_duckdb
+    assert as_read(land(data_set, records, "json", is_read_ahead=True)) == by_duckdb
 
 
 @settings(max_examples=70)
