@@ -1,0 +1,1 @@
+"""Executes missions: plan, routing, agents, approvals, journal, telemetry. Reads the marts, writes raw data."""
