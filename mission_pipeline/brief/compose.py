@@ -7,6 +7,7 @@ the same bytes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from math import inf
@@ -58,6 +59,7 @@ class _Composer:
         self.sources = Sources(verdict, facts, policy)
         self.missions: Mapping[str | None, Row] = self.sources.missions
         self.scorecards = list(self.sources.missions.values())
+        self.directions = {row["mission_id"]: row["kpi_direction"] for row in verdict.scorecards}
         self.tasks = self.sources.tasks
         self.fix_places = {(fix.mission_id, fix.task_id): place for place, fix in enumerate(verdict.fixes, start=1)}
         self.at_risk = self._names_at_risk()
@@ -144,11 +146,12 @@ class _Composer:
         )
 
     def _weakest_mission(self, among: Collection[str | None] = ()) -> Row | None:
-        """The mission of the least health, of those named where any is."""
+        """The mission of the least health, of those named where any is, else of those that are not ON_TRACK."""
         judged = [
             mission
             for mission in self.scorecards
-            if mission["health_score"] is not None and (not among or mission["mission_id"] in among)
+            if mission["health_score"] is not None
+            and (mission["mission_id"] in among if among else mission["status"] != "ON_TRACK")
         ]
         return min(judged, key=lambda mission: (mission["health_score"], mission["mission_id"]), default=None)
 
@@ -158,20 +161,54 @@ class _Composer:
     def _what_is_unknown(self, mission: Row) -> str:
         """Why a mission with finished runs has no health score."""
         if mission["outcome_score"] is not None:
-            return "a figure that it needs was not reported"
+            missing = _not_reported(mission)
+            if not missing:
+                return "a figure that it needs was not reported"
+            return f"none of its last runs reports {say.listed(missing)}"
         if mission["kpi_name"] is None:
             return "it has no KPI with both a baseline and a target"
         kpi = say.kpi_words(mission["kpi_name"])
-        if mission["kpi_latest_value"] is None:
-            return f"no run has reported its main KPI, {kpi}"
-        return f"baseline and target of its main KPI, {kpi}, do not say which way is better"
+        if self._why_no_trend(mission) == "no_direction":
+            return f"baseline and target of its main KPI, {kpi}, do not say which way is better"
+        return f"no run has reported its main KPI, {kpi}"
 
-    def _is_without_direction(self) -> bool:
-        """Whether a main KPI has observations enough for a trend, but no direction."""
-        return any(
-            m["kpi_latest_value"] is not None and m["kpi_gap_to_target"] is None and m["kpi_trend_runs"] > 1
-            for m in self.scorecards
-        )
+    def _what_makes_known(self, mission: Row) -> str:
+        """What has to be mended or reported before a mission with finished runs has a health score."""
+        if mission["outcome_score"] is not None:
+            missing = _not_reported(mission)
+            if not missing:
+                return "a figure that it needs has to be reported with every run"
+            verb = "has" if missing == ["the wait for approval"] else "have"
+            return f"{say.listed(missing)} {verb} to be reported; none of its last runs does so"
+        if mission["kpi_name"] is None:
+            for found in self.sources.kpis.get(mission["mission_id"], []):
+                if found["kpi_kind"] == "target" and found["baseline_value"] is None:
+                    [target] = say.kpi_values(found["kpi_name"], found["target_value"])
+                    name = say.kpi_words(found["kpi_name"])
+                    return f"its KPI {name} needs a baseline beside its target of {target}"
+            return "it needs a KPI with both a baseline and a target"
+        kpi = f"its main KPI, {say.kpi_words(mission['kpi_name'])},"
+        if self._why_no_trend(mission) != "no_direction":
+            return f"{kpi} has to be reported; no run has done so yet"
+        baseline, target = mission["kpi_baseline_value"], mission["kpi_target_value"]
+        if baseline is None or target is None:
+            return f"{kpi} needs a {'baseline' if baseline is None else 'target'}; it has none now"
+        [both] = say.kpi_values(mission["kpi_name"], target)
+        return f"{kpi} needs a baseline and a target that differ; both are {both} now"
+
+    def _how_to_make_known(self, mission: Row) -> str:
+        """The same as something to do."""
+        name, kpi = self._name(mission), say.kpi_words(mission["kpi_name"])
+        if mission["outcome_score"] is None and self._why_no_trend(mission) == "never_reported":
+            return f"Have {kpi}, the main KPI of {name}, reported with its runs; until then its health is not known."
+        return f"Make the health of {name} known: {self._what_makes_known(mission)}."
+
+    def _why_no_trend(self, mission: Row) -> str:
+        return say.why_no_trend(mission, self.directions[mission["mission_id"]])
+
+    def _is_too_early(self) -> bool:
+        """Whether more runs are what the trend of any main KPI waits for."""
+        return any(self._why_no_trend(mission) == "too_few_runs" for mission in self.scorecards)
 
     def _weakest_part(self, mission: Row) -> tuple[str, float | None]:
         parts = {
@@ -203,10 +240,9 @@ class _Composer:
     def _trend_headline(self, counts: Mapping[str, int]) -> str:
         total = self.sources.counted("trend.missions", len(self.scorecards), "count(*)")
         moving = [m for m in self.scorecards if m["kpi_trend"] in ("improving", "worsening")]
-        if counts["insufficient_data"] == total and self._is_without_direction():
-            return "No trend: baseline and target of the main KPIs observed do not say which way is better."
-        if counts["insufficient_data"] == total:
-            return "Too early for a trend: no mission has two finished runs with its main KPI."
+        reasons = self._counts_without_trend()
+        if counts["insufficient_data"] == total and len(reasons) <= 1:
+            return self._no_trend(next(iter(reasons), "too_few_runs"))
         if counts["improving"] == total:
             opening = (
                 "The mission improves on its main KPI"
@@ -218,16 +254,17 @@ class _Composer:
                 "improving": ("improves", "improve"),
                 "flat": ("shows no clear change", "show no clear change"),
                 "worsening": ("worsens", "worsen"),
-                "insufficient_data": ("has too few runs to tell", "have too few runs to tell"),
+                **_WITHOUT_TREND,
             }
+            of_each = {**counts, **reasons}
             parts = [
-                f"{counts[label]} {one if counts[label] == 1 else many}"
+                f"{of_each[label]} {one if of_each[label] == 1 else many}"
                 for label, (one, many) in verbs.items()
-                if counts[label]
+                if of_each.get(label)
             ]
             opening = f"Of {say.counted(total, 'mission')}, by their main KPI, {say.listed(parts)}"
             if total == 1:
-                [label] = [label for label in verbs if counts[label]]
+                [label] = [label for label in verbs if of_each.get(label)]
                 opening = f"The mission {verbs[label][0]} on its main KPI"
         worth = f" ({self._worth_of(moving)})" if moving else ""
         falling = [m for m in self.scorecards if m["autonomy_trend"] == "worsening"]
@@ -244,6 +281,37 @@ class _Composer:
             certainty = "tested: unlikely to be chance"
         link = "but" if counts["improving"] else "and"
         return f"{opening}{worth}, {link} autonomy worsens in {which} ({certainty})."
+
+    def _counts_without_trend(self) -> dict[str, int]:
+        """How many missions have no trend of their main KPI, by the reason."""
+        found = Counter(self._why_no_trend(m) for m in self.scorecards if m["kpi_trend"] == "insufficient_data")
+        return {
+            reason: self.sources.counted(f"trend.{reason}", found[reason], "count(*)", f"{_NO_TREND} and ({condition})")
+            for reason, condition in _WITHOUT_TREND_CONDITIONS.items()
+            if found[reason]
+        }
+
+    def _no_trend(self, reason: str) -> str:
+        """Say why no mission at all has a trend, where the reason is the same for each."""
+        if not self.scorecards or reason == "too_few_runs":
+            return "Too early for a trend: no mission has two finished runs with its main KPI."
+        [mission, *others] = self.scorecards
+        if reason == "no_main_kpi":
+            if others:
+                return "No trend: no mission has a main KPI, which takes both a baseline and a target."
+            return f"No trend: {self._name(mission)} has no main KPI, which takes both a baseline and a target."
+        if others:
+            return {
+                "no_direction": "No trend: baseline and target of the main KPIs do not say which way is better.",
+                "never_reported": "No trend: no run has reported the main KPI of its mission.",
+            }[reason]
+        kpi = say.kpi_words(mission["kpi_name"])
+        if reason == "never_reported":
+            return f"No trend: no run has reported the main KPI, {kpi}."
+        both = ""
+        if mission["kpi_baseline_value"] is not None and mission["kpi_target_value"] is not None:
+            both = f"are both {say.kpi_values(mission['kpi_name'], mission['kpi_target_value'])[0]} and "
+        return f"No trend: baseline and target of the main KPI, {kpi}, {both}do not say which way is better."
 
     def _worth_of(self, moving: Sequence[Row]) -> str:
         """How far the trends of several missions can be believed, in words."""
@@ -304,9 +372,8 @@ class _Composer:
             return {"text": text, "owner": None, "aim": "one finished run of each mission"}
         weak, unknown = self._weakest_mission(), self._of_unknown_health()
         if self.verdict.status != "ON_TRACK" and weak is None and unknown:
-            name = self._name(unknown[0])
-            text = f"Make the health of {name} known: {self._what_is_unknown(unknown[0])}."
-            return {"text": text, "owner": unknown[0]["owner"], "aim": f"a known health score of {name}"}
+            aim = f"a known health score of {self._name(unknown[0])}"
+            return {"text": self._how_to_make_known(unknown[0]), "owner": unknown[0]["owner"], "aim": aim}
         if self.verdict.status == "ON_TRACK" or weak is None:
             if self._is_stale():
                 text = "Check why no newer telemetry has arrived; until then take nothing here for the present state."
@@ -344,8 +411,7 @@ class _Composer:
         elif worsening:
             opening = "Results are slipping, and ON_TRACK is out of reach"
         elif not trends.flat:
-            is_early = not self._is_without_direction()
-            opening = "It is too early to speak of progress" if is_early else "Progress cannot be told"
+            opening = "It is too early to speak of progress" if self._is_too_early() else "Progress cannot be told"
             opening += ", and ON_TRACK is out of reach"
         else:
             opening = "Results stand still, and that is not enough for ON_TRACK"
@@ -561,7 +627,7 @@ class _Composer:
             text = f"the health of {name} is {say.points(current)} and has to reach {say.number(needed)} points."
         elif condition.kind == "unknown_health":
             mission = self.missions[condition.mission_id or ""]
-            text = f"the health of {name} has to become known: {self._what_is_unknown(mission)}."
+            text = f"the health of {name} has to become known: {self._what_makes_known(mission)}."
             needed = self._on_track_from(mission_id)
         else:
             place = self.trigger_places[condition.mission_id, condition.trigger_name]
@@ -651,6 +717,27 @@ class _Composer:
         return f"{name} ({mission['mission_id']})" if name else str(mission["mission_id"])
 
 
+_WITHOUT_TREND = {
+    "too_few_runs": ("has too few runs to tell", "have too few runs to tell"),
+    "never_reported": ("has never reported it", "have never reported it"),
+    "no_direction": (
+        "has a baseline and a target that do not say which way is better",
+        "have a baseline and a target that do not say which way is better",
+    ),
+    "no_main_kpi": (
+        "has none, which takes both a baseline and a target",
+        "have none, which takes both a baseline and a target",
+    ),
+}
+_NO_TREND = "kpi_trend = 'insufficient_data'"
+_WITHOUT_TREND_CONDITIONS = {
+    "too_few_runs": "finished_runs = 0 or (kpi_direction <> 'unknown' and kpi_latest_value is not null)",
+    "never_reported": "finished_runs > 0 and kpi_direction <> 'unknown' and kpi_latest_value is null",
+    "no_direction": "finished_runs > 0 and kpi_direction = 'unknown'",
+    "no_main_kpi": "finished_runs > 0 and kpi_name is null",
+}
+"""The same as ``phrases.why_no_trend``, for the claims; a mission without a main KPI has no direction."""
+
 _PLURAL_AREAS = ("results", "approval times", "escalations", "risks", "the missions at risk", "open risk events")
 
 
@@ -664,6 +751,17 @@ def _friction_headline(task: Row) -> str:
         return f"{name}: {say.BOTTLENECK_WORDS[status]} bottleneck without a single cause, {size}."
     meaning = say.DRIVER_MEANINGS[driver]
     return f"{name}: {say.BOTTLENECK_WORDS[status]} {say.DRIVER_WORDS[driver]} ({meaning}), {size}."
+
+
+def _not_reported(mission: Row) -> list[str]:
+    """What none of the last runs of a mission reports, of all that friction and risk are made of."""
+    names = {
+        "mean_human_interventions": "human interventions",
+        "mean_escalations": "escalations",
+        "mean_approval_delay_minutes": "the wait for approval",
+        "risk_flagged_share": "risk flags",
+    }
+    return [words for name, words in names.items() if mission[name] is None]
 
 
 def _with_evidence(missions: Iterable[Row], evidence: str) -> int:

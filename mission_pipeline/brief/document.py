@@ -125,7 +125,7 @@ def _cells(*values: str | None) -> tuple[str, ...]:
 def _what_to_fix(brief: Brief) -> Section:
     fixes = brief["what_to_fix"]
     if not fixes:
-        return Section(FIX_TITLE, ("No rule has fired: there is nothing to fix today.",))
+        return Section(FIX_TITLE, _nothing_to_fix(brief))
     items = tuple(
         Entry(
             f"{fix['headline']} ({fix['severity']})" if fix["severity"] else fix["headline"],
@@ -140,6 +140,19 @@ def _what_to_fix(brief: Brief) -> Section:
         is_ranked=True,
         notes=_more(len(fixes), SHOWN_FIXES, "findings"),
     )
+
+
+def _nothing_to_fix(brief: Brief) -> tuple[str, ...]:
+    """Say that no rule has fired, and what is wrong all the same."""
+    if brief["status"] == "NO_DATA":
+        return ("No run has finished yet, so what is to be fixed is not known.",)
+    if brief["status"] == "ON_TRACK":
+        if brief["confidence"]["level"] == "LOW":
+            return ("No rule has fired: as far as is known, there is nothing to fix.",)
+        return ("No rule has fired: there is nothing to fix today.",)
+    why, action = brief["primary_driver"]["why"], brief["recommended_action"]["text"]
+    fired = f"No rule has fired, yet the status is {brief['status']}."
+    return (f"{fired} {why} {action}" if why else fired,)
 
 
 def _cost(fix: Mapping[str, Any]) -> tuple[str, ...]:
@@ -207,7 +220,7 @@ def _missions(brief: Brief) -> Section:
             mission["status"],
             say.points(mission["health_score"]),
             say.points(mission["autonomy_score"]),
-            say.TREND_WORDS[mission["kpi_trend"]],
+            _kpi_trend(mission),
             say.number(mission["finished_runs"]),
         )
         for mission in shown
@@ -224,9 +237,31 @@ def _missions(brief: Brief) -> Section:
             *_more(len(ranked), len(shown), "missions"),
             "Health: up to a hundred points from results, trend, friction, risk and steadiness. "
             "Autonomy: a hundred points mean that no person had to step in. "
-            "Trend: of the main KPI. Runs: finished runs.",
+            "Trend: of the main KPI. Runs: finished runs."
+            + "".join(note for words, note in _TREND_NOTES.items() if any(row[5] == words for row in rows)),
         ),
     )
+
+
+_TREND_NOTES = {
+    say.NO_TREND_WORDS["no_direction"]: " No direction: baseline and target do not say which way is better.",
+    say.NO_TREND_WORDS["no_main_kpi"]: " No main KPI: none has both a baseline and a target.",
+    say.NO_TREND_WORDS["never_reported"]: " Never reported: no run says what the main KPI came to.",
+}
+
+
+def _kpi_trend(mission: Mapping[str, Any]) -> str:
+    if mission["kpi_trend"] != "insufficient_data":
+        return say.TREND_WORDS[mission["kpi_trend"]]
+    directions = {kpi["kpi_name"]: kpi["direction"] for kpi in mission["kpis"]}
+    return say.NO_TREND_WORDS[say.why_no_trend(mission, directions.get(mission["kpi_name"]))]
+
+
+def _autonomy_trend(mission: Mapping[str, Any]) -> str:
+    """The trend of the score by run; too few runs are not to blame where enough have finished."""
+    if mission["autonomy_trend"] == "insufficient_data" and mission["finished_runs"] > 1:
+        return "too few runs report it"
+    return say.TREND_WORDS[mission["autonomy_trend"]]
 
 
 def _portfolio_sentence(brief: Brief) -> str:
@@ -358,7 +393,7 @@ def _autonomy(brief: Brief) -> Section | None:
         _cells(
             mission["mission_id"],
             say.points(mission["autonomy_score"]),
-            say.TREND_WORDS[mission["autonomy_trend"]],
+            _autonomy_trend(mission),
             _touchless(mission),
             say.number(mission["mean_human_interventions"]),
             say.number(mission["mean_escalations"]),
@@ -594,6 +629,8 @@ def _path(brief: Brief) -> Section:
         if step.get("is_reachable") is not False
     ]
     helped = {step["mission_id"] for step in steps if step.get("is_reachable")}
+    # No run helps a mission whose health is unknown before what is missing has been mended, which its step says.
+    helped |= {step["mission_id"] for step in steps if step["kind"] == "unknown_health"}
     stuck = dict.fromkeys(step["mission_id"] for step in steps if step.get("is_reachable") is False)
     told += [Entry(str(mission_id), _NOT_IN_ONE_RUN) for mission_id in stuck if mission_id not in helped]
     return Section(

@@ -49,6 +49,14 @@ TREND_WORDS: dict[str, str] = {
     "worsening": "worsening",
     "insufficient_data": "too few runs to tell",
 }
+NO_TREND_WORDS: dict[str, str] = {
+    "too_few_runs": TREND_WORDS["insufficient_data"],
+    "never_reported": "never reported",
+    "no_direction": "no direction",
+    "no_main_kpi": "no main KPI",
+}
+"""Why the trend of a main KPI cannot be told; see ``why_no_trend``."""
+
 STABILITY_WORDS: dict[str, str] = {
     "stable": "steady",
     "mostly_stable": "mostly steady",
@@ -315,6 +323,17 @@ def task_words(task_id: str | None, task_name: str | None) -> str:
 def mission_words(mission_id: str | None, mission_name: str | None) -> str:
     """Return a mission by its name, else its id; without either it is the portfolio."""
     return str(mission_name or mission_id or "the portfolio")
+
+
+def why_no_trend(mission: Mapping[str, Any], direction: str | None) -> str:
+    """Return why a mission's main KPI has no trend, as a key of NO_TREND_WORDS; ``direction``: that of the KPI."""
+    if not mission["finished_runs"]:
+        return "too_few_runs"
+    if mission["kpi_name"] is None:
+        return "no_main_kpi"
+    if direction == "unknown":
+        return "no_direction"
+    return "never_reported" if mission["kpi_latest_value"] is None else "too_few_runs"
 
 
 def urgency(mission: Mapping[str, Any]) -> tuple[int, float, str]:

@@ -122,6 +122,20 @@ def judge(tmp_path, policy):
     return judge_portfolio
 
 
+def path_of(found):
+    """The steps to ON_TRACK as they are read."""
+    lines = found.text.partition("## What would turn the status to ON_TRACK")[2].partition("##")[0].splitlines()
+    return [line.removeprefix("- ").replace("**", "").replace("\\", "") for line in lines if line.startswith("- ")]
+
+
+def cells(found, mission):
+    """The cells of a mission's row among the missions side by side."""
+    return [
+        cell.strip()
+        for cell in next(line for line in found.text.splitlines() if f"| {mission} | Mission" in line).split("|")
+    ]
+
+
 def driver(found):
     return found.brief["primary_driver"]["trigger"]
 
@@ -200,8 +214,19 @@ def test_a_kpi_that_nobody_observes(judge):
     assert found.brief["win"]["mission_id"] is None
     assert "not observed" in found.text
     assert "no run has reported" in found.brief["primary_driver"]["why"]
-    assert "known" in found.brief["recommended_action"]["text"]
+    assert found.brief["recommended_action"]["text"] == (
+        "Have lead, the main KPI of Mission M, reported with its runs; until then its health is not known."
+    )
     assert "other mission" not in found.brief["interpretation"]
+    assert found.brief["trend_insight"]["headline"] == "No trend: no run has reported the main KPI, lead."
+    assert "too early" not in found.brief["interpretation"]
+    assert "too few runs" not in found.text
+    assert "| never reported |" in found.text
+    assert path_of(found) == [
+        "M: The health of Mission M has to become known: its main KPI, lead, has to be reported; no run has done so yet."
+    ]
+    assert "nothing to fix" not in found.text
+    assert "No rule has fired, yet the status is WATCH." in found.text
 
 
 def test_equal_values(judge):
@@ -238,9 +263,57 @@ def test_a_baseline_equal_to_its_target(judge):
     assert card["health_score"] is None
     assert (found.brief["status"], driver(found)) == ("WATCH", None)
     assert found.brief["win"]["mission_id"] is None
-    assert "do not say which way is better" in found.brief["trend_insight"]["headline"]
+    assert found.brief["trend_insight"]["headline"] == (
+        "No trend: baseline and target of the main KPI, lead, are both 5 hours and do not say which way is better."
+    )
     assert "do not say which way is better" in found.brief["primary_driver"]["why"]
     assert "too early" not in found.brief["interpretation"]
+    assert "too few runs" not in found.text
+    assert "| no direction |" in found.text
+    assert "No direction: baseline and target do not say which way is better." in found.text
+    assert path_of(found) == [
+        "M: The health of Mission M has to become known: its main KPI, lead, needs a baseline and a target that differ; "
+        "both are 5 hours now."
+    ]
+
+
+def test_a_target_without_a_baseline(judge):
+    found = judge({"M": ({"target_lead_hours": 5}, runs_of("M", [7, 6, 5]))})
+    assert (found.brief["status"], driver(found)) == ("WATCH", None)
+    assert found.brief["trend_insight"]["headline"] == (
+        "No trend: Mission M has no main KPI, which takes both a baseline and a target."
+    )
+    assert "| no main KPI |" in found.text
+    assert "Progress cannot be told" in found.brief["interpretation"]
+    assert path_of(found) == [
+        "M: The health of Mission M has to become known: its KPI lead needs a baseline beside its target of 5 hours."
+    ]
+
+
+def test_each_mission_without_a_trend_has_its_own_reason(judge):
+    found = judge({
+        "A": ({"baseline_lead_hours": 5, "target_lead_hours": 5}, runs_of("A", [7, 6, 5, 4, 3, 2])),
+        "B": (HOURS, runs_of("B", [None] * 6)), "C": (HOURS, runs_of("C", [6])),
+        "D": (HOURS, runs_of("D", [8, 7, 6, 5, 4, 4, 4])), "E": ({"target_lead_hours": 5}, runs_of("E", [7, 6, 5])),
+        "F": (HOURS, []),
+    })  # fmt: skip
+    assert found.brief["trend_insight"]["headline"] == (
+        "Of 6 missions, by their main KPI, 1 improves, 2 have too few runs to tell, 1 has never reported it, 1 has a "
+        "baseline and a target that do not say which way is better and 1 has none, which takes both a baseline and a "
+        "target (tested over 7 runs: unlikely to be chance)."
+    )
+    assert found.brief["trend_insight"]["insufficient_data"] == 5
+    assert [cells(found, mission)[6] for mission in "ABCDEF"] == [
+        "no direction", "never reported", "too few runs to tell", "improving", "no main KPI", "too few runs to tell",
+    ]  # fmt: skip
+    assert not [step for step in path_of(found) if "single figure" in step]
+
+
+def test_a_mission_that_does_well_is_not_blamed_for_one_of_unknown_health(judge):
+    found = judge({"GOOD": (HOURS, runs_of("GOOD", [8, 7, 6, 5, 4, 4, 4])), "M": (HOURS, runs_of("M", [None] * 6))})
+    assert (found.brief["status"], driver(found)) == ("WATCH", None)
+    assert found.brief["primary_driver"]["why"].startswith("The health of Mission M is unknown")
+    assert "Mission M" in found.brief["recommended_action"]["text"]
 
 
 def test_all_runs_on_one_day(judge):

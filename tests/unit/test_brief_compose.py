@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_pipeline.brief.claims import plain, value_at
-from mission_pipeline.brief.document import first_screen, win_sentence
+from mission_pipeline.brief.document import document_of, first_screen, win_sentence
 from mission_pipeline.brief.render import json_of, markdown_of, text_of
 from mission_pipeline.contracts.judged import MISSION_TRIGGERS, PORTFOLIO_TRIGGERS
 from mission_pipeline.judge.confidence import Reason
@@ -271,6 +271,52 @@ def test_watch_without_a_driver_names_the_weakest_mission_and_its_weakest_part(p
     assert "the result against its target (40.00)" in brief["primary_driver"]["why"]
     assert brief["recommended_action"]["owner"] == "Ada"
     assert brief["interpretation"].endswith("until the health of Second mission improves.")
+
+
+def test_without_a_finding_what_to_fix_says_what_is_true(policy):
+    weak = scorecard("M2", "Second mission", status="WATCH", health_score=80.0, outcome_score=40.0)
+    read = markdown_of(compose(policy, "WATCH", "HIGH", missions=[scorecard(), weak]))
+    assert "nothing to fix" not in read
+    assert "No rule has fired, yet the status is WATCH. The health of Second mission is 80.00 of a hundred" in read
+    assert "Work on the result against its target in Second mission" in read
+    unsure = markdown_of(compose(policy, level="LOW"))
+    assert "No rule has fired: as far as is known, there is nothing to fix." in unsure
+    nothing = compose(policy, "NO_DATA", "LOW", missions=[empty_scorecard()], friction=[], portfolio=None)
+    assert "No run has finished yet, so what is to be fixed is not known." in markdown_of(nothing)
+
+
+def test_a_health_score_that_lacks_figures_names_them(policy):
+    blind = scorecard(status="WATCH", health_score=None, friction_score=None, mean_escalations=None)
+    brief = compose(policy, "WATCH", missions=[blind])
+    assert brief["primary_driver"]["why"] == (
+        "The health of First mission is unknown: none of its last runs reports escalations."
+    )
+    assert brief["path_to_on_track"][0]["text"] == (
+        "the health of First mission has to become known: escalations have to be reported; none of its last runs does so."
+    )
+
+
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        ({}, "too few runs to tell"),
+        ({"finished_runs": 0, "kpi_latest_value": None}, "too few runs to tell"),
+        ({"kpi_latest_value": None}, "never reported"),
+        ({"kpi_name": None}, "no main KPI"),
+        ({"kpi_trend": "flat"}, "no clear change"),
+    ],
+)
+def test_a_trend_that_cannot_be_told_says_why(policy, figures, words):
+    mission = scorecard(**{"kpi_trend": "insufficient_data", **figures})
+    [section] = [each for each in document_of(compose(policy, missions=[mission])).sections if "side by" in each.title]
+    assert plain(section.table.rows[0][5]) == words
+
+
+@pytest.mark.parametrize(("finished", "words"), [(1, "too few runs to tell"), (2, "too few runs report it")])
+def test_an_autonomy_that_runs_do_not_report_is_not_called_too_few_runs(policy, finished, words):
+    mission = scorecard(finished_runs=finished, autonomy_trend="insufficient_data", autonomy_trend_runs=0)
+    [section] = [each for each in document_of(compose(policy, missions=[mission])).sections if "Autonomy" in each.title]
+    assert plain(section.table.rows[0][2]) == words
 
 
 @pytest.mark.parametrize(
