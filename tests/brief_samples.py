@@ -216,7 +216,8 @@ def compose_shipped(policy, **parts):
     rows = {
         "missions": [m001, m002, m003],
         "triggers": [
-            trigger("AUTONOMY_REGRESSION", m002, severity="high", gap_to_target_pct=14.2857, observed_value=45.95),
+            trigger("AUTONOMY_REGRESSION", m002, severity="high", gap_to_target_pct=14.2857, observed_value=-74.7,
+                    threshold=-5.0),
             trigger("ESCALATION_BURDEN_RISING", m002, trigger_rank=2, gap_to_target_pct=14.2857),
             trigger("REPEATED_BOTTLENECK", m002, trigger_rank=3, task_id="T5", gap_to_target_pct=14.2857),
             trigger("RISK_CLUSTER_FORMING", m002, trigger_rank=4, gap_to_target_pct=14.2857),

@@ -212,13 +212,13 @@ class Oracle:
             else:
                 card["status"] = "WATCH" if health is None else "ATTENTION_REQUIRED"
             card["is_at_risk"] = is_high or card["status"] == "ATTENTION_REQUIRED"
-            triggers += [(mission, name, supporting, card["gap_pct"]) for name, supporting in own.items()]
+            triggers += [(mission, name, *fired, card["gap_pct"]) for name, fired in own.items()]
         portfolio, own = self.portfolio(cards, day)
-        triggers += [(None, name, supporting, None) for name, supporting in own.items()]
+        triggers += [(None, name, supporting, "direction_only", None) for name, supporting in own.items()]
         triggers.sort(
-            key=lambda one: (one[1] not in HIGH, -one[2], -(-1 if one[3] is None else one[3]), one[0] or "~", one[1])
+            key=lambda one: (one[1] not in HIGH, -one[2], -(-1 if one[4] is None else one[4]), one[0] or "~", one[1])
         )
-        return cards, [(mission, name, supporting) for mission, name, supporting, _ in triggers], portfolio
+        return cards, [fired for *fired, _ in triggers], portfolio
 
     def card(self, mission, day):
         kpis, primary = self.kpis[mission]
@@ -317,7 +317,10 @@ class Oracle:
         return is_slow or (delay is not None and delay >= 5)
 
     def triggers(self, mission, card):
-        """Return the fired triggers with the number of runs each rests on."""
+        """Return the fired triggers: the runs each rests on, and its evidence.
+
+        A trend brings its own; a level is measured and not tested, but likely where its whole interval is past the limit.
+        """
         kpis, primary = self.kpis[mission]
         trends, last, values = card["trends"], card["last"], card["observed"][-20:]
         flags = known(run["risk_flagged"] for run in last)
@@ -333,41 +336,47 @@ class Oracle:
         def improves(series):
             return trends[series]["label"] == "improving"
 
+        def by_trend(series):
+            return trends[series]["n"], trends[series]["evidence"]
+
+        def by_level(supporting, evidence="direction_only"):
+            return supporting, evidence
+
         if worsens("kpi"):
-            fired["MISSION_TREND_WORSENING"] = trends["kpi"]["n"]
+            fired["MISSION_TREND_WORSENING"] = by_trend("kpi")
         if len(card["finished"]) >= 2:
             if worsens("autonomy"):
-                fired["AUTONOMY_REGRESSION"] = trends["autonomy"]["n"]
+                fired["AUTONOMY_REGRESSION"] = by_trend("autonomy")
             elif card["autonomy"] is not None and above(55, card["autonomy"]) and not improves("autonomy"):
-                fired["AUTONOMY_REGRESSION"] = len(last)
+                fired["AUTONOMY_REGRESSION"] = by_level(len(last))
         is_wide = bool(card["gap"]) if card["gap_pct"] is None else above(card["gap_pct"], 8, 100)
         if is_wide and not improves("kpi"):
-            fired["TARGET_GAP_PERSISTING"] = trends["kpi"]["n"]
+            fired["TARGET_GAP_PERSISTING"] = by_level(trends["kpi"]["n"])
         if card["gap"] and len(values) >= 3:
             size = max(abs(value) for value in values)
             if not above(max(values) - min(values), 0.02 * size, size):
-                fired["KPI_PLATEAU"] = len(values)
+                fired["KPI_PLATEAU"] = by_level(len(values))
         if delays and not above(5, mean(delays)) and not improves("approval_delay"):
-            fired["APPROVAL_DELAY_PERSISTING"] = len(delays)
+            fired["APPROVAL_DELAY_PERSISTING"] = by_level(len(delays))
         if worsens("escalations"):
-            fired["ESCALATION_BURDEN_RISING"] = trends["escalations"]["n"]
+            fired["ESCALATION_BURDEN_RISING"] = by_trend("escalations")
         if len(flags) >= 2 and mean(flags) >= 0.5:
-            fired["RISK_CLUSTER_FORMING"] = len(flags)
+            fired["RISK_CLUSTER_FORMING"] = by_level(len(flags))
         half, labels = len(last) // 2, [label for _, label in STEADINESS]
         older, newer = self.steadiness(last[:half], primary), self.steadiness(last[len(last) - half :], primary)
         is_less_steady = "too_few_runs" not in (older, newer) and labels.index(newer) > labels.index(older)
         if card["steadiness"] == "unstable" or (len(last) >= 8 and is_less_steady):
-            fired["STABILITY_DROPPING"] = len(last)
+            fired["STABILITY_DROPPING"] = by_level(len(last))
         if card["bottleneck"] and card["bottleneck"][2] >= 2:
-            fired["REPEATED_BOTTLENECK"] = card["bottleneck"][2]
+            fired["REPEATED_BOTTLENECK"] = by_level(card["bottleneck"][2])
         for name, value in card["finished"][-1]["observed"].items():
             better, _, limit, is_limit = kpis.get(name, (None, None, None, False))
             if is_limit and better * (limit - value) > 0:
-                fired["SECONDARY_KPI_MISSED"] = 1
+                fired["SECONDARY_KPI_MISSED"] = by_level(1)
         if worsens("completion"):
-            fired["OUTCOMES_DROPPING"] = trends["completion"]["n"]
+            fired["OUTCOMES_DROPPING"] = by_trend("completion")
         elif above(0.8, wilson_high(completed, len(last))):
-            fired["OUTCOMES_DROPPING"] = len(last)
+            fired["OUTCOMES_DROPPING"] = by_level(len(last), "suggestive")
         return fired
 
     def portfolio(self, cards, day):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
-from mission_pipeline.brief.claims import marked
+from mission_pipeline.brief.claims import bare, marked, plain
 
 Row = Mapping[str, Any]
 Limits = Callable[[str], Any]
@@ -78,7 +78,28 @@ class _Case:
 
     @property
     def worth(self) -> str:
+        """What the trend that fired is worth."""
         return say.evidence_words(self.trigger["evidence"], self.trigger["supporting_runs"])
+
+    @property
+    def seen(self) -> str:
+        """On how much a level rests. It is measured, so it is no signal that might be wrong."""
+        return say.evidence_words(self.trigger["evidence"], self.trigger["supporting_runs"], is_trend=False)
+
+    @property
+    def is_by_level(self) -> bool:
+        """Whether a rule that looks at a trend and at a level fired by its level.
+
+        A share or score can only be below a limit above zero; the limit of a worsening trend is never above it.
+        """
+        threshold = self.trigger["threshold"]
+        return threshold is not None and bool(threshold > 0)
+
+    def lasts(self, trend: str, subject: str) -> str:
+        """Say that something does not improve, unless there are too few runs to know."""
+        if self.mission[trend] == "insufficient_data":
+            return "it is too early to tell whether it improves"
+        return subject
 
 
 def finding_of(
@@ -129,33 +150,61 @@ def _mission_trend_worsening(case: _Case) -> Words:
 def _autonomy_regression(case: _Case) -> Words:
     mission, limit = case.mission, case.limit("triggers.autonomy_regression.min_score")
     score = say.points(mission["autonomy_score"])
+    runs = say.counted(case.trigger["supporting_runs"], "run")
+    below = f"below the limit of {say.number(limit)} over its last {runs}"
+    turn = "" if case.is_by_level else ", and no longer falling"
     causes_alone = _autonomy_lost_without_people(case)
     if causes_alone:
         return (
             f"nobody had to step in, and still the autonomy score (a hundred: no person had to step in) is {score}: "
-            f"{say.listed(causes_alone)} ({case.worth}). It is not yet self-sustaining.",
-            f"find the cause of that in {case.name}{case.beginning}, before running it more often.",
-            f"{_autonomy_goal(case, limit)} (now {score}), and no longer falling.",
+            f"{say.listed(causes_alone)} ({below if case.is_by_level else case.worth}). It is not yet self-sustaining.",
+            f"find out what costs {case.name} its autonomy{case.beginning}, and remove it before running the mission "
+            "more often.",
+            f"{_autonomy_goal(case, limit)} (now {score}){turn}.",
         )
-    is_falling = mission["autonomy_trend"] == "worsening"
-    rising = ["escalations"] if mission["escalations_trend"] == "worsening" else []
-    if mission["approval_delay_trend"] == "worsening":
-        rising.append("the wait for approval")
-    trend = (
-        "depend on people more than before" if is_falling else "still depend on people, and that does not get better"
+    how = (
+        "still depend on people, and that does not get better"
+        if case.is_by_level
+        else "depend on people more than before"
     )
     despite = ", although its main KPI improves" if mission["kpi_trend"] == "improving" else ""
-    verb = "rises" if rising == ["the wait for approval"] else "rise"
-    causes = f". {say.capitalised(say.listed(rising))} {verb} as well" if rising else ""
+    rising = _what_rises(case)
+    extent = f", {below}" if case.is_by_level else f" ({case.worth})"
+    if not case.is_by_level and list(rising) == [case.trigger["evidence"]]:
+        # Said once, at the end, where it holds for all that is said here.
+        extent, others = "", f". {rising[case.trigger['evidence']]} as well ({case.worth})"
+    else:
+        as_well = "" if case.is_by_level else " as well"
+        others = "".join(f". {what}{as_well} ({_OWN_WORTH[evidence]})" for evidence, what in rising.items())
     return (
-        f"its runs {trend}{despite}: the autonomy score (a hundred: no person had to step in) is {score}, with "
+        f"its runs {how}{despite}: the autonomy score (a hundred: no person had to step in) is {score}, with "
         f"{say.counted(mission['mean_human_interventions'], 'human intervention')} and "
-        f"{say.counted(mission['mean_escalations'], 'escalation')} per run{causes} ({case.worth}). "
+        f"{say.counted(mission['mean_escalations'], 'escalation')} per run{extent}{others}. "
         "It is not yet self-sustaining.",
         f"reduce interventions and escalations in {case.place} within the next execution cycle; "
         "re-scope it or add capacity to restore autonomy.",
-        f"{_autonomy_goal(case, limit)} (now {score}), and no longer falling{_autonomy_means(case)}.",
+        f"{_autonomy_goal(case, limit)} (now {score}){turn}{_autonomy_means(case)}.",
     )
+
+
+_OWN_WORTH = {
+    "direction_only": "a signal, not proven",
+    "suggestive": "likely, but not proven",
+    "tested": "tested: unlikely to be chance",
+}
+"""What a trend beside the one that fired is worth; over how many runs it goes is not among a brief's figures."""
+
+
+def _what_rises(case: _Case) -> dict[str, str]:
+    """What people do more and more besides, by what the trends of it are worth."""
+    names: dict[str, list[str]] = {}
+    for series, name in (("escalations", "escalations"), ("approval_delay", "the wait for approval")):
+        if case.mission[f"{series}_trend"] == "worsening":
+            names.setdefault(bare(case.mission[f"{series}_trend_evidence"]), []).append(name)
+    return {
+        evidence: f"{say.capitalised(say.listed(rising))} {'rises' if rising[0].startswith('the') else 'rise'}"
+        for evidence, rising in names.items()
+    }
 
 
 def _autonomy_lost_without_people(case: _Case) -> list[str]:
@@ -198,9 +247,14 @@ def _target_gap_persisting(case: _Case) -> Words:
     limit = say.percent(case.limit("triggers.target_gap_persisting.gap_pct"))
     gap_pct = case.mission["kpi_gap_to_target_pct"]  # unknown where the target is nothing at all
     percent = "" if gap_pct is None else f" ({say.percent(gap_pct)})"
+    if case.mission["kpi_gap_to_target"] is not None and say.kpi_unit(case.mission.get("kpi_name")) == "%":
+        number = plain(gap).removesuffix(" %")
+        points = "percentage point" if number == "1" else "percentage points"
+        gap = marked(case.mission["kpi_gap_to_target"], f"{number} {points}")
+        percent = "" if gap_pct is None else f" ({say.percent(gap_pct)} of the target)"
     return (
-        f"{case.kpi} is {latest}, {gap}{percent} short of the target of {target}, and it does not improve "
-        f"({case.worth}).",
+        f"{case.kpi} is {latest}, {gap}{percent} short of the target of {target}, and "
+        f"{case.lasts('kpi_trend', f'it does not improve ({case.seen})')}.",
         f"decide how {case.name} is to close the gap{case.beginning}, or set a target that can be reached.",
         f"{case.kpi} within {limit} of the target of {target}; it is {latest} now.",
     )
@@ -220,9 +274,10 @@ def _kpi_plateau(case: _Case) -> Words:
 def _approval_delay_persisting(case: _Case) -> Words:
     limit = say.minutes(case.limit("triggers.approval_delay_persisting.min_delay_minutes"))
     observed = say.minutes(case.trigger["observed_value"])
+    runs = case.trigger["supporting_runs"]
     return (
-        f"its latest {say.counted(case.trigger['supporting_runs'], 'run')} waited {observed} on average for approval "
-        f"(limit {limit}), and that does not get better ({case.worth}).",
+        f"its latest {'run' if runs == 1 else say.counted(runs, 'run')} waited {observed} on average for approval "
+        f"(limit {limit}), and {case.lasts('approval_delay_trend', 'that does not get better')}.",
         f"shorten the approval of {case.place}: name a deputy who may approve, or approve less of it.",
         f"less than {limit} of waiting for approval per run; it is {observed} now.",
     )
@@ -241,8 +296,7 @@ def _risk_cluster_forming(case: _Case) -> Words:
     limit = say.share(case.limit("triggers.risk_cluster_forming.flagged_share"))
     flagged = say.share(case.mission["risk_flagged_share"])
     return (
-        f"{flagged} of its runs were flagged as risky (a cluster from {limit} on; "
-        f"{say.evidence_words(case.trigger['evidence'], case.trigger['supporting_runs'], is_trend=False)}).",
+        f"{flagged} of its runs were flagged as risky (a cluster from {limit} on; {case.seen}).",
         f"look at the flagged runs of {case.name} together{case.beginning}, and remove what they share.",
         f"less than {limit} of the runs of {case.name} flagged; it is {flagged} now.",
     )
@@ -254,8 +308,7 @@ def _stability_dropping(case: _Case) -> Words:
     known = [("durations vary", duration), ("the main KPI varies", kpi)]
     spread = say.listed([f"{what} by {say.share(by)} of the mean" for what, by in known if by is not None])
     return (
-        f"its runs cannot be planned with: around their trend, {spread or 'they vary more than before'} "
-        f"({case.worth}).",
+        f"its runs cannot be planned with: around their trend, {spread or 'they vary more than before'} ({case.seen}).",
         f"find what differs from run to run in {case.name}{case.beginning}, and even it out.",
         f"both varying by at most {limit} of the mean.",
     )
@@ -296,7 +349,7 @@ def _words_of_task(task: Row, limits: Limits) -> Words:
         ),
         "none": (
             f"watch {name} in the next runs.",
-            f"{name} within its plan of {say.minutes(estimate)}, and less than "
+            f"{name} within its plan{'' if estimate is None else f' of {say.minutes(estimate)}'}, and less than "
             f"{say.minutes(limits('friction.delay_hit_minutes'))} of waiting, in every run.",
         ),
     }.get(
@@ -308,7 +361,7 @@ def _words_of_task(task: Row, limits: Limits) -> Words:
     )
     cause = f" ({say.DRIVER_WORDS[driver]})" if driver != "none" else " without a single cause"
     hits = say.counted(task["recent_hits"], "of its latest runs", "of its latest runs")
-    minutes = f"{say.counted(task['friction_minutes'], 'minute')} over plan or waiting per run"
+    minutes = _time_lost(task)
     return (
         f"{name} holds its mission up most, though none of its latest runs went beyond what is tolerated: {minutes}."
         if task["bottleneck_status"] == "clear"
@@ -316,6 +369,22 @@ def _words_of_task(task: Row, limits: Limits) -> Words:
         action,
         aim,
     )
+
+
+def _time_lost(task: Row) -> str:
+    """Say what a task costs; where the sum is unknown, what is known of its parts."""
+    if task["friction_minutes"] is not None:
+        return f"{say.counted(task['friction_minutes'], 'minute')} over plan or waiting per run"
+    estimate, actual, wait = (
+        task[column] for column in ("estimated_minutes", "mean_actual_minutes", "mean_human_delay_minutes")
+    )
+    waiting = None if wait is None else f"{say.minutes(wait)} of waiting for a person"
+    if estimate is not None and actual is not None:
+        work = f"{say.minutes(actual)} of work on average against a plan of {say.minutes(estimate)}"
+        return f"{work}, and {waiting or 'an unknown wait for a person'}"
+    if waiting is not None:
+        return f"{waiting} on average, and an unknown time over plan"
+    return "the time over plan and the wait for a person are unknown"
 
 
 def _secondary_kpi_missed(case: _Case) -> Words:
@@ -331,11 +400,20 @@ def _secondary_kpi_missed(case: _Case) -> Words:
 
 def _outcomes_dropping(case: _Case) -> Words:
     mission, limit = case.mission, say.share(case.limit("triggers.outcomes_dropping.min_completed_share"))
+    action, aim = (
+        f"find why runs of {case.name} fail{case.beginning}, before running it more often.",
+        f"at least {limit} of the finished runs of {case.name} completed.",
+    )
+    if case.is_by_level:
+        share = say.share(case.trigger["observed_value"])
+        runs = say.counted(case.trigger["supporting_runs"], "finished run")
+        worth = "likely more than chance, but not proven"
+        return f"{share} of its last {runs} completed, below the limit of {limit} ({worth}).", action, aim
     done = f"{say.number(mission['completed_runs'])} of {say.counted(mission['finished_runs'], 'finished run')}"
     return (
         f"{done} completed, {say.number(mission['failed_runs'])} failed (limit {limit} completed; {case.worth}).",
-        f"find why runs of {case.name} fail{case.beginning}, before running it more often.",
-        f"at least {limit} of the finished runs of {case.name} completed.",
+        action,
+        aim,
     )
 
 

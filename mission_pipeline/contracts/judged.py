@@ -142,7 +142,7 @@ class MissionTriggers(TableContract):
     trigger_name: str = column("The rule that fired.", isin=[*MISSION_TRIGGERS, *PORTFOLIO_TRIGGERS])
     severity: str = column("From the policy.", isin=list(SEVERITIES))
     trigger_rank: int = column("Place among the day's triggers; 1 is the primary driver.", ge=1)
-    evidence: str = column("What the trend behind it is worth; `direction_only` where no test applies.", isin=list(TREND_EVIDENCE))
+    evidence: str = column("What the trend behind it is worth; of a level, `suggestive` where its whole interval is past the limit; `direction_only` where nothing was tested.", isin=list(TREND_EVIDENCE))
     supporting_runs: int = _count("Runs that it rests on.")
     observed_value: float = _number("What was observed", "rule's own")
     threshold: float = _number("The limit that it passed", "rule's own")

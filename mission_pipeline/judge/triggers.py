@@ -15,7 +15,8 @@
 | OUTCOMES_DROPPING | runs in the trend, or in the health window | change in share, minus the tolerance; share, least |
 
 A limit below 0 says that a rule fired on a worsening trend. A trend of insufficient data counts as not improving.
-A rule that needs an unknown figure does not fire.
+A rule that needs an unknown figure does not fire. A level is measured, not tested: its evidence is `direction_only`, or
+`suggestive` where its whole interval is past the limit; never `tested`, for it takes no part in Holm's correction.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from mission_pipeline.judge.scorecards import (
     stability_of,
     wilson_bounds,
 )
-from mission_pipeline.judge.trends import DIRECTION_ONLY, IMPROVING, Trends
+from mission_pipeline.judge.trends import DIRECTION_ONLY, IMPROVING, SUGGESTIVE, Trends
 from mission_pipeline.judge.windows import Windows
 from mission_pipeline.policy import Policy
 
@@ -79,7 +80,9 @@ class Firing:
     trend: str | None = None
 
 
-def _by_level(fires: Flags, supporting: Integers, observed: Floats, threshold: float | Floats) -> Firing:
+def _by_level(
+    fires: Flags, supporting: Integers, observed: Floats, threshold: float | Floats, evidence: int = DIRECTION_ONLY
+) -> Firing:
     lines = len(fires)
     return Firing(
         fires=fires,
@@ -87,7 +90,7 @@ def _by_level(fires: Flags, supporting: Integers, observed: Floats, threshold: f
         supporting_runs=supporting,
         observed=observed,
         threshold=np.broadcast_to(np.asarray(threshold, np.float64), (lines,)),
-        evidence=np.full(lines, DIRECTION_ONLY, np.int8),
+        evidence=np.full(lines, evidence, np.int8),
     )
 
 
@@ -251,5 +254,7 @@ def _outcomes_dropping(windows: Windows, scores: Scores, policy: Policy) -> Firi
     _, high = wilson_bounds(completed, scores.window_runs, size, policy.confidence.interval_confidence)
     return _either(
         _by_trend(counts_as_worsening(trend, policy), trend, "completion", policy.trend.share_tolerance, scores),
-        _by_level(exceeds(rule.min_completed_share, high), scores.window_runs, share, rule.min_completed_share),
+        _by_level(
+            exceeds(rule.min_completed_share, high), scores.window_runs, share, rule.min_completed_share, SUGGESTIVE
+        ),
     )

@@ -156,10 +156,11 @@ def test_the_oracle_knows_the_shipped_data(request):
     oracle = Oracle({file.stem: json.loads(file.read_text(encoding="utf-8")) for file in raw_data.glob("*.json")})
     cards, triggers, figures = oracle.day(date(2026, 2, 6))
     assert figures["status"] == "WATCH"
-    assert triggers[0][:2] == ("M002", "AUTONOMY_REGRESSION")
-    assert sorted(triggers[1:]) == [
-        ("M001", "REPEATED_BOTTLENECK", 3), ("M002", "ESCALATION_BURDEN_RISING", 2), ("M002", "REPEATED_BOTTLENECK", 2),
-        ("M002", "RISK_CLUSTER_FORMING", 2),
+    assert {evidence for *_, evidence in triggers} == {"direction_only"}
+    assert triggers[0][:2] == ["M002", "AUTONOMY_REGRESSION"]
+    assert sorted(fired[:3] for fired in triggers[1:]) == [
+        ["M001", "REPEATED_BOTTLENECK", 3], ["M002", "ESCALATION_BURDEN_RISING", 2], ["M002", "REPEATED_BOTTLENECK", 2],
+        ["M002", "RISK_CLUSTER_FORMING", 2],
     ]  # fmt: skip
     assert [round(card["health"], 2) for card in cards.values()] == [89.31, 79.43, 91.74]
     assert [round(card["autonomy"], 2) for card in cards.values()] == [62.77, 45.95, 73.60]
@@ -191,16 +192,16 @@ def test_every_day_is_judged_as_the_oracle_judges_it(policy, tmp_path, seed):
                 assert card_of(row) == expected_card(cards[row["mission_id"]]), (day, row["mission_id"])
             assert len(found) == len(cards)
             found = build.frame(
-                "select mission_id, trigger_name, supporting_runs from marts.mission_triggers "
+                "select mission_id, trigger_name, supporting_runs, evidence from marts.mission_triggers "
                 "where as_of_date = $as_of order by trigger_rank",
                 as_of,
             )
-            assert found.rows() == triggers, day
+            assert [list(row) for row in found.rows()] == triggers, day
             [snapshot] = build.frame("from marts.portfolio_snapshots where snapshot_date = $as_of", as_of).to_dicts()
             assert {name: snapshot[name] for name in figures} == {
                 name: close(value) for name, value in figures.items()
             }, day
         verdict = verdict_as_of(build, policy, through)
         driver = verdict.driver and (verdict.driver["mission_id"], verdict.driver["trigger_name"])
-        assert driver == (triggers[0][:2] if triggers else None)
+        assert driver == (tuple(triggers[0][:2]) if triggers else None)
         assert verdict.status == figures["status"]

@@ -162,6 +162,10 @@ def test_all_failed(judge):
     assert set(fired) == {"AUTONOMY_REGRESSION", "OUTCOMES_DROPPING"}
     assert (fired["OUTCOMES_DROPPING"]["observed_value"], fired["OUTCOMES_DROPPING"]["threshold"]) == (0, 0.8)
     assert (fired["AUTONOMY_REGRESSION"]["observed_value"], fired["AUTONOMY_REGRESSION"]["threshold"]) == (50, 55)
+    assert (fired["OUTCOMES_DROPPING"]["evidence"], fired["AUTONOMY_REGRESSION"]["evidence"]) == (
+        "suggestive",
+        "direction_only",
+    )
     assert card["status"] == "WATCH"  # capped by a high trigger
 
 
@@ -463,7 +467,9 @@ def test_outcomes_dropping(judge):
         statuses = ["failed"] * failed + ["completed"] * (10 - failed)
         return judge([run("A", f"2026-03-{i + 1:02}", kpi=5, status=s) for i, s in enumerate(statuses)], "2026-03-10")
 
-    assert "OUTCOMES_DROPPING" in names(portfolio(5))
+    fired = portfolio(5).triggers()["OUTCOMES_DROPPING"]
+    assert (fired["observed_value"], fired["threshold"], fired["supporting_runs"]) == (0.5, 0.8, 10)
+    assert fired["evidence"] == "suggestive"  # the whole interval is below the limit; no test over the day's trends
     assert "OUTCOMES_DROPPING" not in names(portfolio(4))
 
 
@@ -471,6 +477,7 @@ def test_completion_worsening(judge):
     runs = [run("A", D1, kpi=5), run("A", D2, kpi=5), run("A", D3, kpi=5, status="failed")]
     fired = judge(runs, D3).triggers()
     assert fired["OUTCOMES_DROPPING"]["observed_value"] == -1
+    assert fired["OUTCOMES_DROPPING"]["evidence"] == "direction_only"
 
 
 def test_drivers_are_ranked_by_severity_then_runs_then_gap_then_mission_then_name(judge):
