@@ -1,12 +1,17 @@
-"""Fixtures that every kind of test may use: a build file of its own, and one refresh of the shipped data."""
+"""Fixtures that every kind of test may use: a build file of its own, and one refresh each of two portfolios."""
 
+import fcntl
 import json
+import os
+import pickle
+import shutil
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
+from portfolios import write_other_portfolio
 
 from mission_pipeline.policy import load_policy
 from mission_pipeline.settings import SHIPPED_POLICY_FILE, Settings
@@ -41,9 +46,59 @@ def refresh_into(raw_data, folder, *, now, as_of=None, rebuild=False):
     return outcome, Warehouse(folder), brief
 
 
+def copied(refreshed, folder):
+    """Copy raw data and warehouse of a refresh that is everybody's into a folder, to be changed; return its warehouse."""
+    shutil.copytree(refreshed.settings.raw_data, folder / "raw")
+    shutil.copytree(refreshed.settings.warehouse, folder / "warehouse")
+    return Warehouse(folder / "warehouse")
+
+
+def once_for_all_workers(tmp_path_factory, name, make):
+    """Let the first worker that asks make something in a folder; return the folder and what was made to each of them.
+
+    Nobody changes what is in there: a test that does takes a copy.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    made = folder.with_name(f"{name}.pickle")
+    with folder.with_name(f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            made.write_bytes(pickle.dumps(make(folder)))
+    return folder, pickle.loads(made.read_bytes())
+
+
+def refreshed_once(tmp_path_factory, name, raw_data_in, *, now):
+    """One refresh by Dagster: its settings, outcome and progress, its warehouse and the brief's JSON."""
+
+    def make(folder):
+        from mission_pipeline.orchestration.refresh import run_refresh
+
+        said = []
+        settings = Settings(raw_data_in(folder), folder / "warehouse", SHIPPED_POLICY_FILE, datetime.fromisoformat(now))
+        return settings, run_refresh(settings, as_of=None, on_progress=said.append), said
+
+    _, (settings, outcome, said) = once_for_all_workers(tmp_path_factory, name, make)
+    brief = json.loads((settings.warehouse / "briefs" / f"{outcome.as_of}.json").read_text(encoding="utf-8"))
+    return SimpleNamespace(
+        settings=settings, warehouse=Warehouse(settings.warehouse), outcome=outcome, said=said, brief=brief
+    )
+
+
 @pytest.fixture(scope="session")
 def shipped(tmp_path_factory):
-    """One refresh of the shipped data, by Dagster: its outcome, warehouse and the brief's JSON."""
-    folder = tmp_path_factory.mktemp("shipped") / "warehouse"
-    outcome, warehouse, brief = refresh_into(REPOSITORY / "raw_data", folder, now="2026-02-07T06:00:00")
-    return SimpleNamespace(warehouse=warehouse, outcome=outcome, brief=brief)
+    """The shipped data, refreshed."""
+    return refreshed_once(
+        tmp_path_factory, "shipped data", lambda _: REPOSITORY / "raw_data", now="2026-02-07T06:00:00"
+    )
+
+
+@pytest.fixture(scope="session")
+def other_portfolio(tmp_path_factory):
+    """The other portfolio of tests/portfolios.py, refreshed."""
+
+    def raw_data_in(folder):
+        write_other_portfolio(folder / "raw")
+        return folder / "raw"
+
+    return refreshed_once(tmp_path_factory, "other portfolio", raw_data_in, now="2026-03-07T06:00:00")

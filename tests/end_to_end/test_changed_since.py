@@ -2,10 +2,11 @@
 
 import json
 from datetime import date, datetime
+from types import SimpleNamespace
 
 import duckdb
 import pytest
-from conftest import refresh_into
+from conftest import copied, refresh_into
 from portfolios import OTHER_PORTFOLIO_LOGS, OTHER_PORTFOLIO_RUNS, log, run, write_records, write_reference
 
 from mission_pipeline.cli import app
@@ -122,11 +123,19 @@ def test_a_comparison_has_no_page(corrected):
         app(["brief", "--compare", "--format", "html", "--warehouse", str(folder)], standalone_mode=False)
 
 
-def test_data_of_later_days_alone_changes_only_the_books(tmp_path):
-    write_reference(tmp_path / "raw")
-    write_records(tmp_path / "raw" / "mission_runs.json", OTHER_PORTFOLIO_RUNS[:2])
-    write_records(tmp_path / "raw" / "task_execution_logs.json", OTHER_PORTFOLIO_LOGS[:2])
-    refresh(tmp_path, date(2026, 3, 1))
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory):
+    """A brief of the first day, with two runs."""
+    folder = tmp_path_factory.mktemp("two runs")
+    write_reference(folder / "raw")
+    write_records(folder / "raw" / "mission_runs.json", OTHER_PORTFOLIO_RUNS[:2])
+    write_records(folder / "raw" / "task_execution_logs.json", OTHER_PORTFOLIO_LOGS[:2])
+    refresh(folder, date(2026, 3, 1))
+    return SimpleNamespace(settings=settings_of(folder))
+
+
+def test_data_of_later_days_alone_changes_only_the_books(two_runs, tmp_path):
+    copied(two_runs, tmp_path)
     later = run("o9", "OPS", "2026-03-05T01:00:00Z", "2026-03-05T02:00:00Z", kpis={"recovery_minutes": 20})
     write_records(tmp_path / "raw" / "mission_runs" / "later.json", [later])
     refresh(tmp_path, date(2026, 3, 5))
@@ -136,11 +145,8 @@ def test_data_of_later_days_alone_changes_only_the_books(tmp_path):
     assert {"data_quality.rows_in", "data_quality.rows_valid"} <= {each["path"] for each in found["books"]}
 
 
-def test_other_limits_than_those_that_judged_are_refused_until_a_refresh(tmp_path):
-    write_reference(tmp_path / "raw")
-    write_records(tmp_path / "raw" / "mission_runs.json", OTHER_PORTFOLIO_RUNS[:2])
-    write_records(tmp_path / "raw" / "task_execution_logs.json", OTHER_PORTFOLIO_LOGS[:2])
-    refresh(tmp_path, date(2026, 3, 1))
+def test_other_limits_than_those_that_judged_are_refused_until_a_refresh(two_runs, tmp_path):
+    copied(two_runs, tmp_path)
     text = SHIPPED_POLICY_FILE.read_text(encoding="utf-8")
     other = tmp_path / "other.toml"
     other.write_text(text.replace("on_track_from = 85", "on_track_from = 71"), encoding="utf-8")
@@ -154,11 +160,8 @@ def test_other_limits_than_those_that_judged_are_refused_until_a_refresh(tmp_pat
     assert any(each["path"].startswith("path_to_on_track") for each in found["differences"])
 
 
-def test_a_warehouse_of_another_release_asks_for_a_refresh(tmp_path):
-    write_reference(tmp_path / "raw")
-    write_records(tmp_path / "raw" / "mission_runs.json", OTHER_PORTFOLIO_RUNS[:2])
-    write_records(tmp_path / "raw" / "task_execution_logs.json", OTHER_PORTFOLIO_LOGS[:2])
-    _, warehouse, _ = refresh(tmp_path, date(2026, 3, 1))
+def test_a_warehouse_of_another_release_asks_for_a_refresh(two_runs, tmp_path):
+    warehouse = copied(two_runs, tmp_path)
     with duckdb.connect(str(warehouse.published_file)) as connection:
         connection.execute("drop table quality.policy_limits")
     with pytest.raises(WarehouseFault, match=r"published by another release.*Run `mission refresh` first"):

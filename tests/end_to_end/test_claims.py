@@ -9,8 +9,8 @@ import duckdb
 import pytest
 from claim_checks import differing, texts_of, unclaimed, unproven
 from command import mission, mission_process
-from conftest import refresh_into
-from portfolios import approved, log, run, task, write_other_portfolio, write_records
+from conftest import refreshed_once
+from portfolios import approved, log, run, task, write_records
 
 from mission_pipeline.brief.claims import END, MIDDLE, START, plain
 from mission_pipeline.brief.document import document_of
@@ -76,42 +76,35 @@ def write_awkward_portfolio(raw_data):
     }])  # fmt: skip
 
 
-def refreshed(raw_data, folder, now):
-    _, warehouse, brief = refresh_into(raw_data, folder, now=now)
-    return warehouse, brief
-
-
-@pytest.fixture(scope="module")
-def other(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("claims other")
-    write_other_portfolio(folder / "raw")
-    return refreshed(folder / "raw", folder / "warehouse", "2026-03-07T06:00:00")
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def awkward(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("claims awkward")
-    write_awkward_portfolio(folder / "raw")
-    return refreshed(folder / "raw", folder / "warehouse", "2026-03-08T06:00:00")
+    def raw_data_in(folder):
+        write_awkward_portfolio(folder / "raw")
+        return folder / "raw"
+
+    return refreshed_once(tmp_path_factory, "awkward portfolio", raw_data_in, now="2026-03-08T06:00:00")
 
 
-@pytest.fixture(params=["shipped", "other", "awkward"])
-def briefed(request, shipped):
-    return (shipped.warehouse, shipped.brief) if request.param == "shipped" else request.getfixturevalue(request.param)
+PORTFOLIOS = ["shipped", "other_portfolio", "awkward"]
+
+
+@pytest.fixture(params=PORTFOLIOS)
+def briefed(request):
+    found = request.getfixturevalue(request.param)
+    return found.warehouse, found.brief
 
 
 @pytest.mark.parametrize("ending", ["txt", "md", "json"])
-@pytest.mark.parametrize("name", ["shipped", "other", "awkward"])
+@pytest.mark.parametrize("name", PORTFOLIOS)
 def test_a_brief_reads_as_it_was_last_reviewed(request, name, ending):
     """Golden files, to be read as text when they change; MISSION_WRITE_GOLDEN=1 writes them again.
 
     The claims are left out: other tests run them.
     """
-    found = request.getfixturevalue(name)
-    brief = found.brief if name == "shipped" else found[1]
+    brief = request.getfixturevalue(name).brief
     told = {key: value for key, value in brief.items() if key != "evidence"}
     read = {"txt": lambda: text_of(brief), "md": lambda: markdown_of(brief), "json": lambda: json_of(told)}[ending]()
-    golden = GOLDEN / f"{name}.{ending}"
+    golden = GOLDEN / f"{name.removesuffix('_portfolio')}.{ending}"
     if os.environ.get("MISSION_WRITE_GOLDEN"):
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(read, encoding="utf-8")

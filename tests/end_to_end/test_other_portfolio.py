@@ -6,26 +6,20 @@ Every expected figure is worked out by hand from tests/portfolios.py.
 from types import SimpleNamespace
 
 import pytest
-from conftest import refresh_into
-from portfolios import write_other_portfolio
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("other portfolio")
-    write_other_portfolio(folder / "raw")
-    outcome, warehouse, brief = refresh_into(folder / "raw", folder / "warehouse", now="2026-03-07T06:00:00")
-
+def other(other_portfolio):
     def one(sql):
-        with warehouse.published() as connection:
+        with other_portfolio.warehouse.published() as connection:
             [row] = connection.sql(sql).fetchall()
         return row
 
     def many(sql):
-        with warehouse.published() as connection:
+        with other_portfolio.warehouse.published() as connection:
             return connection.sql(sql).fetchall()
 
-    return SimpleNamespace(outcome=outcome, brief=brief, one=one, many=many)
+    return SimpleNamespace(outcome=other_portfolio.outcome, brief=other_portfolio.brief, one=one, many=many)
 
 
 def test_everything_was_accepted_and_the_newest_day_judged(other):

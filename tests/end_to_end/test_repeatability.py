@@ -5,7 +5,7 @@ import random
 from datetime import date
 
 import pytest
-from conftest import REPOSITORY, refresh_into
+from conftest import REPOSITORY, copied, refresh_into
 from portfolios import (
     OTHER_PORTFOLIO_LOGS,
     OTHER_PORTFOLIO_RUNS,
@@ -40,17 +40,17 @@ def briefs(folder):
     return {path.name: path.read_bytes() for path in sorted((folder / "briefs").iterdir())}
 
 
-def test_two_refreshes_give_byte_identical_briefs(tmp_path):
-    for name in ("one", "two"):
-        refresh_into(REPOSITORY / "raw_data", tmp_path / name, now=f"2026-02-0{7 if name == 'one' else 9}T06:00:00")
-    first = briefs(tmp_path / "one")
+def test_two_refreshes_give_byte_identical_briefs(shipped, tmp_path):
+    first = briefs(shipped.settings.warehouse)
     assert {"2026-02-06.json", "2026-02-06.md"} <= set(first)
+    refresh_into(REPOSITORY / "raw_data", tmp_path / "two", now="2026-02-09T06:00:00")
     assert first == briefs(tmp_path / "two")
-    refresh_into(REPOSITORY / "raw_data", tmp_path / "one", now="2026-02-10T06:00:00")
-    assert first == briefs(tmp_path / "one")
+    copied(shipped, tmp_path)
+    refresh_into(REPOSITORY / "raw_data", tmp_path / "warehouse", now="2026-02-10T06:00:00")
+    assert first == briefs(tmp_path / "warehouse")
 
 
-def test_shuffled_records_give_the_same_figures(tmp_path):
+def test_shuffled_records_give_the_same_figures(shipped, tmp_path):
     raw = tmp_path / "raw"
     raw.mkdir()
     for file in (REPOSITORY / "raw_data").glob("*.json"):
@@ -58,9 +58,9 @@ def test_shuffled_records_give_the_same_figures(tmp_path):
         if file.stem != "mission_kpis":
             random.Random(7).shuffle(records)
         (raw / file.name).write_text(json.dumps(records), encoding="utf-8")
-    _, plain, plain_brief = refresh_into(REPOSITORY / "raw_data", tmp_path / "plain", now="2026-02-07T06:00:00")
+    plain_brief = dict(shipped.brief)
     _, shuffled, shuffled_brief = refresh_into(raw, tmp_path / "shuffled", now="2026-02-07T06:00:00")
-    assert tables(shuffled) == tables(plain)
+    assert tables(shuffled) == tables(shipped.warehouse)
     for brief in (plain_brief, shuffled_brief):
         del brief["inputs"]  # names the files' hashes, which do differ
         brief["evidence"] = {claim: each for claim, each in brief["evidence"].items() if not claim.startswith("input.")}
@@ -92,10 +92,9 @@ def test_a_refresh_in_steps_equals_one_from_scratch(tmp_path):
         assert connection.sql("select kpi_value from staging.run_kpis where run_id = 'o1'").fetchall() == [(44,)]
 
 
-def test_a_record_that_vanishes_is_kept_until_a_rebuild(tmp_path):
+def test_a_record_that_vanishes_is_kept_until_a_rebuild(other_portfolio, tmp_path):
     raw = tmp_path / "raw"
-    write_other_portfolio(raw)
-    refresh_into(raw, tmp_path / "warehouse", now=NOW)
+    copied(other_portfolio, tmp_path)
     (raw / "mission_runs" / "2026-03" / "02.jsonl").unlink()
     _, warehouse, _ = refresh_into(raw, tmp_path / "warehouse", now=NOW)
 
@@ -112,10 +111,9 @@ def test_a_record_that_vanishes_is_kept_until_a_rebuild(tmp_path):
     assert runs_and_retained() == (5, 0)
 
 
-def test_a_failed_refresh_leaves_the_warehouse_and_the_briefs_as_they_were(tmp_path):
+def test_a_failed_refresh_leaves_the_warehouse_and_the_briefs_as_they_were(other_portfolio, tmp_path):
     raw, folder = tmp_path / "raw", tmp_path / "warehouse"
-    write_other_portfolio(raw)
-    _, warehouse, _ = refresh_into(raw, folder, now=NOW)
+    warehouse = copied(other_portfolio, tmp_path)
     published, written = warehouse.published_file.read_bytes(), briefs(folder)
     (raw / "mission_runs" / "2026-03" / "05.json").write_text('[{"run_id": "o9", "mission_id": ', encoding="utf-8")
     with pytest.raises(InputFault, match=r"mission_runs/2026-03/05\.json"):
@@ -124,8 +122,7 @@ def test_a_failed_refresh_leaves_the_warehouse_and_the_briefs_as_they_were(tmp_p
     assert briefs(folder) == written
     (raw / "mission_runs" / "2026-03" / "05.json").unlink()
     _, again, _ = refresh_into(raw, folder, now=NOW)
-    _, scratch, _ = refresh_into(raw, tmp_path / "scratch", now=NOW)
-    assert tables(again) == tables(scratch)
+    assert tables(again) == tables(other_portfolio.warehouse)
 
 
 def test_an_older_day_uses_only_what_had_ended_by_then(tmp_path):

@@ -25,21 +25,11 @@ BRIEF, PUBLISHED = dg.AssetKey("executive_brief"), dg.AssetKey("published_wareho
 BRIEF_STAGE = [BRIEF, dg.AssetKey(["marts", "verdict_figures"]), PUBLISHED]
 
 
-@pytest.fixture(scope="module")
-def refreshed(tmp_path_factory):
-    """A warehouse of the shipped data, refreshed once; tests that change it take a copy."""
-    folder = tmp_path_factory.mktemp("refreshed") / "a warehouse"
-    settings = Settings(REPOSITORY / "raw_data", folder, SHIPPED_POLICY_FILE, NOW)
-    said = []
-    outcome = run_refresh(settings, as_of=None, on_progress=said.append)
-    return settings, outcome, said
-
-
 @pytest.fixture
-def settings(refreshed, tmp_path):
-    """A copy of that warehouse, with its history left behind."""
+def settings(shipped, tmp_path):
+    """A copy of the refreshed warehouse of the shipped data, with its history left behind."""
     copy = tmp_path / "a warehouse"
-    shutil.copytree(refreshed[0].warehouse, copy, ignore=shutil.ignore_patterns(".dagster"))
+    shutil.copytree(shipped.settings.warehouse, copy, ignore=shutil.ignore_patterns(".dagster"))
     return Settings(REPOSITORY / "raw_data", copy, SHIPPED_POLICY_FILE, NOW)
 
 
@@ -70,9 +60,9 @@ def select(settings, assets, *, day=None):
         )
 
 
-def test_a_refresh_says_what_each_stage_did(refreshed):
-    _, outcome, said = refreshed
-    assert [line.split(":")[0] for line in said] == ["ingest", "validate", "derive", "judge", "brief"]
+def test_a_refresh_says_what_each_stage_did(shipped):
+    outcome = shipped.outcome
+    assert [line.split(":")[0] for line in shipped.said] == ["ingest", "validate", "derive", "judge", "brief"]
     assert outcome.as_of == date(2026, 2, 6)
     assert outcome.published_file.is_file()
     assert [file.name for file in outcome.brief_files] == ["2026-02-06.md", "2026-02-06.html", "2026-02-06.json"]
@@ -80,9 +70,9 @@ def test_a_refresh_says_what_each_stage_did(refreshed):
     assert any("reported figures differ" in warning for warning in outcome.warnings)
 
 
-def test_the_ui_sees_the_run_its_brief_and_its_checks(refreshed):
-    settings, outcome, _ = refreshed
-    with history(settings.dagster_home) as instance:
+def test_the_ui_sees_the_run_its_brief_and_its_checks(shipped):
+    outcome = shipped.outcome
+    with history(shipped.settings.dagster_home) as instance:
         run = instance.get_run_by_id(outcome.run_id)
         assert (run.job_name, run.status) == ("daily_refresh", dg.DagsterRunStatus.SUCCESS)
         [record] = instance.fetch_materializations(BRIEF, limit=5).records
@@ -330,8 +320,8 @@ def test_the_next_run_clears_up_after_one_that_was_killed(settings):
         assert instance.get_run_by_id(outcome.run_id).status is dg.DagsterRunStatus.SUCCESS
 
 
-def test_the_weekly_view_is_the_last_day_judged_of_each_week(refreshed):
-    with Warehouse(refreshed[0].warehouse).published() as connection:
+def test_the_weekly_view_is_the_last_day_judged_of_each_week(shipped):
+    with shipped.warehouse.published() as connection:
         rows = connection.sql(
             "select week_start_date, snapshot_date, status from marts.portfolio_snapshots_weekly order by 1"
         ).fetchall()
