@@ -16,11 +16,14 @@ MAY_IMPORT = {
     "contracts": set(),
     "errors": set(),
     "settings": {"errors"},
-    "orchestration": FOUNDATIONS | STAGES,
+    "runner": FOUNDATIONS | {"ingest", "validate"},
+    "orchestration": FOUNDATIONS | STAGES | {"runner"},
     "dictionary": FOUNDATIONS | {"orchestration"},
     "__main__": {"cli"},
     "memory": set(),
-    "cli": FOUNDATIONS | {"memory", "brief", "orchestration", "ingest", "validate"},
+    "cli": FOUNDATIONS | {"memory", "brief", "orchestration", "ingest", "validate", "cli_missions", "cli_inbox"},
+    "cli_missions": FOUNDATIONS | {"runner", "brief"},
+    "cli_inbox": FOUNDATIONS | {"runner"},
 }
 
 
