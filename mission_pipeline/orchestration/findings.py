@@ -111,22 +111,41 @@ def rejected_share(build: Build, policy: Policy, _days: Sequence[date]) -> Findi
 
 def schema_drift(build: Build, _policy: Policy, _days: Sequence[date]) -> Finding:
     """List what differs from the specified fields and types."""
-    return _nothing_listed(build, _DRIFT, "No field or type differs from what is specified.", "fields or types differ")
+    return _nothing_listed(
+        build,
+        _DRIFT,
+        "No field or type differs from what is specified.",
+        "field or type differs from what is specified",
+        "fields or types differ from what is specified",
+    )
 
 
 def plan_faults(build: Build, _policy: Policy, _days: Sequence[date]) -> Finding:
     """List the faults of the missions' plans."""
-    return _nothing_listed(build, _PLANS, "No plan has a fault.", "faults in plans; the runner refuses such plans")
+    return _nothing_listed(
+        build,
+        _PLANS,
+        "No plan has a fault.",
+        "fault in a plan; the runner refuses such a plan",
+        "faults in plans; the runner refuses such plans",
+    )
 
 
 def contradictions(build: Build, _policy: Policy, _days: Sequence[date]) -> Finding:
     """List figures that contradict each other."""
-    return _nothing_listed(build, _WARNINGS, "No figures contradict each other.", "kinds of contradiction or oddity")
+    return _nothing_listed(
+        build,
+        _WARNINGS,
+        "No figures contradict each other.",
+        "kind of contradiction or oddity",
+        "kinds of contradiction or oddity",
+    )
 
 
-def _nothing_listed(build: Build, query: str, good: str, bad: str) -> Finding:
+def _nothing_listed(build: Build, query: str, none: str, one: str, several: str) -> Finding:
+    """Say how many rows a query finds. ``none`` is a whole sentence; ``one`` and ``several`` follow their number."""
     rows = build.frame(query)
-    sentence = good if rows.is_empty() else f"{rows.height:,} {bad}."
+    sentence = none if rows.is_empty() else f"{rows.height:,} {one if rows.height == 1 else several}."
     return Finding(rows.is_empty(), sentence, {"found": rows.height}, rows.head(EXAMPLES).to_dicts())
 
 

@@ -27,7 +27,7 @@ with logged as (
     group by run_id
 )
 select count(*) as rows, min('Run ' || run_id || ' took ' || format('{:g}', total_duration_minutes)
-    || ' minutes, but its tasks and delays ' || format('{:g}', logged_minutes) || '.')
+    || ' minutes, but its tasks and delays ' || format('{:g}', logged_minutes) || ' minutes.')
 from logged
 inner join staging.mission_runs using (run_id)
 where round(logged_minutes, 6) > round(total_duration_minutes, 6)""",

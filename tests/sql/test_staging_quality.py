@@ -136,7 +136,7 @@ def test_tasks_and_delays_may_be_as_long_as_their_run():
     second = [{**LOG, "run_id": name, "attempt": 2, "actual_duration_minutes": 15} for name in delays]
     runs = [run(run_id=name, total_duration_minutes=30) for name in delays]
     assert warnings(mission_runs=runs, task_execution_logs=logs + second) == [
-        ("tasks_are_longer_than_the_run", 1, "Run R2 took 30 minutes, but its tasks and delays 30.1."),
+        ("tasks_are_longer_than_the_run", 1, "Run R2 took 30 minutes, but its tasks and delays 30.1 minutes."),
     ]  # fmt: skip
 
 
