@@ -6,7 +6,7 @@ told, not what would be said of that day now. So this part alone of a brief depe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 from mission_pipeline.brief.claims import STORED_DECIMALS, Claims, bare, claim_of
 
 Json = Mapping[str, Any]
+_Correction = Callable[[bool], dict[str, Any]]
+"""Gives a corrected figure, with the claims of its values if told to: of thousands a reader is shown a few."""
 
 CLAIMED_CHANGES = 15
 """Elements of each list whose figures of the last brief carry their query; a reader is shown no more."""
@@ -27,6 +29,11 @@ _EARLIER_SHARE = _EARLIER_SQL.format(
 )
 _LAST_DAY_SQL = "select max(as_of_date) from marts.executive_briefs where as_of_date < $as_of"
 _POLICY_SQL = "select policy_version from marts.executive_briefs where as_of_date = $as_of"
+_CONFIDENCE_SQL = "select confidence_level from marts.executive_briefs where as_of_date = $as_of"
+_FINISHED_THEN_SQL = (
+    "select count(*) from marts.mission_run_facts where status in ('completed', 'failed') "
+    "and run_date <= $previous_as_of and mission_id = $mission_id"
+)
 _SCORECARD_SQL = "select {value} from marts.mission_scorecards where as_of_date = $as_of and mission_id = $mission_id"
 _PORTFOLIO_SQL = "select {value} from marts.portfolio_snapshots where snapshot_date = $as_of"
 _RUNS_SINCE_SQL = (
@@ -63,6 +70,10 @@ _PORTFOLIO_MEASURES = {
     "PORTFOLIO_ESCALATIONS_24H": "escalations_last_24h",
     "PORTFOLIO_OPEN_RISK_EVENTS": "open_risk_events",
 }
+_FIGURES_OF_FINISHED_RUNS = (
+    "autonomy_score", "mean_human_interventions", "mean_escalations", "mean_approval_delay_minutes",
+)  # fmt: skip
+"""Figures of a mission that stay as they are, by one policy, until another run of it finishes."""
 _KPI_TRIGGERS = ("MISSION_TREND_WORSENING", "TARGET_GAP_PERSISTING", "KPI_PLATEAU", "SECONDARY_KPI_MISSED")
 
 
@@ -88,11 +99,13 @@ def changes_since(last: LastBrief | None, now: Json, claims: Claims) -> dict[str
         claims: takes the claims of the last brief's values.
 
     Returns:
-        ``previous_as_of``; ``status`` and ``driver`` (``from``, ``to``; a driver is ``trigger, mission_id,
-        mission_name``); ``missions`` whose status changed; ``triggers_gained`` and ``triggers_lost``; ``kpis`` whose
-        latest value moved, worst first (``from, to, better_by_pct``: positive is better, None where it cannot be
-        said); ``followed`` (None if the last brief's action had nothing to measure); ``policy`` (versions ``from`` and
-        ``to``; None if it is the same).
+        ``previous_as_of``; ``status``, ``confidence`` and ``driver`` (``from``, ``to``; a driver is ``trigger,
+        mission_id, mission_name``); ``missions`` whose status changed; ``triggers_gained`` and ``triggers_lost``;
+        ``kpis`` whose latest value moved, worst first (``from, to, better_by_pct``: positive is better, None where it
+        cannot be said); ``corrected``: figures of the last brief that are others by today's records though nothing
+        that ended since can have moved them (``figure, from, to``, and ``run_id, task_id, kpi_name, rule`` of what it
+        is a figure of); it may miss some, and names none wrongly; ``followed`` (None if the last brief's action had
+        nothing to measure); ``policy`` (versions ``from`` and ``to``; None if it is the same).
 
     """
     if last is None:
@@ -113,6 +126,7 @@ class _Comparer:
         return {
             "previous_as_of": self.claims.figure("last_brief.as_of", self.last.as_of, _LAST_DAY_SQL),
             "status": {"from": self._earlier("status"), "to": self.now["status"]},
+            "confidence": self._confidence(),
             "driver": {
                 "from": self._driver(self._earlier("primary_driver", is_claimed=False)),
                 "to": self._driver(self.now["primary_driver"]),
@@ -122,6 +136,7 @@ class _Comparer:
             "triggers_gained": self._triggers_gained(),
             "triggers_lost": self._triggers_lost(),
             "kpis": self._kpis(),
+            "corrected": self._corrected(),
             "policy": self._policy(),
         }
 
@@ -172,6 +187,13 @@ class _Comparer:
         return value if claim_of(value) is not None else self.claims.figure(claim, value, sql, **parameters)
 
     # ------------------------------------------------------------------ what changed
+
+    def _confidence(self) -> dict[str, Any]:
+        level = (self.now.get("confidence") or {}).get("level")
+        return {
+            "from": self._earlier("confidence", "level"),
+            "to": self._today(level, "changes.confidence.to", _CONFIDENCE_SQL),
+        }
 
     def _driver(self, driver: Json | None) -> dict[str, Any] | None:
         if driver is None or driver.get("trigger") is None:
@@ -276,6 +298,87 @@ class _Comparer:
                 path = ("missions", place, "kpis", index, "latest_value")
                 return self._earlier(*path, is_claimed=is_claimed), _path(*path)
         return None, ""
+
+    # ------------------------------------------------------------------ what was corrected since
+
+    def _corrected(self) -> list[dict[str, Any]]:
+        """Figures of the last brief that are others now, though no run that ended since can have moved them."""
+        policy = self._earlier("policy", "sha256", is_claimed=False)
+        is_same_policy = policy is not None and policy == bare(self.now["policy"]["sha256"])
+        known = sorted(self.places.keys() & self.missions.keys())
+        found = [each for mission_id in known for each in self._corrected_of(mission_id, is_same_policy)]
+        if is_same_policy:
+            found += self._corrected_risks()
+        return [each(rank < CLAIMED_CHANGES) for rank, each in enumerate(found)]
+
+    def _corrected_of(self, mission_id: str, is_same_policy: bool) -> Iterator[_Correction]:
+        then, now = self.last.brief["missions"][self.places[mission_id]], self.missions[mission_id]
+        since = self.last.finished_runs_since.get(mission_id, 0)
+        finished, finished_now = then.get("finished_runs"), bare(now.get("finished_runs"))
+        if finished is not None and finished_now is not None and finished != finished_now - since:
+            yield self._correction(mission_id, "finished_runs", ("finished_runs",), finished_now - since)
+        if not since and is_same_policy:
+            for name in _FIGURES_OF_FINISHED_RUNS:
+                if name in then and name in now and _rounded(then[name]) != _rounded(now[name]):
+                    yield self._correction(mission_id, name, (name,), now[name])
+        cancelled = then.get("cancelled_runs")
+        has_none_since = not since and cancelled is not None and cancelled == bare(now.get("cancelled_runs"))
+        places = {kpi["kpi_name"]: place for place, kpi in enumerate(then.get("kpis") or [])}
+        for kpi in now["kpis"]:
+            place = places.get(bare(kpi["kpi_name"]))
+            before = {} if place is None else then["kpis"][place]
+            for name, is_settled in (("latest_value", has_none_since), ("first_value", before.get("first_value"))):
+                is_known = is_settled not in (None, False) and name in before and name in kpi
+                if is_known and _rounded(before[name]) != _rounded(kpi[name]):
+                    path = ("kpis", place, name)
+                    yield self._correction(mission_id, name, path, kpi[name], kpi_name=kpi["kpi_name"])
+
+    def _correction(self, mission_id: str, figure: str, path: tuple[Any, ...], to: Any, **of: Any) -> _Correction:
+        """Return what makes a correction, with or without the claims of its values."""
+
+        def made(is_claimed: bool) -> dict[str, Any]:
+            value = to
+            if figure == "finished_runs" and is_claimed:
+                value = self.claims.figure(
+                    f"changes.{mission_id}.finished_runs.then", to, _FINISHED_THEN_SQL,
+                    previous_as_of=self.last.as_of, mission_id=mission_id,
+                )  # fmt: skip
+            elif figure == "latest_value" and is_claimed:
+                ids = {"mission_id": mission_id, "kpi_name": bare(of["kpi_name"])}
+                value = self._today(to, f"changes.{mission_id}.{ids['kpi_name']}.corrected", _KPI_SQL, **ids)
+            return {
+                "mission_id": self._id(mission_id),
+                "mission_name": self._name(mission_id),
+                "figure": figure,
+                **{name: of.get(name) for name in ("run_id", "task_id", "kpi_name", "rule")},
+                "from": self._earlier("missions", self.places[mission_id], *path, is_claimed=is_claimed),
+                "to": value,
+            }
+
+        return made
+
+    def _corrected_risks(self) -> Iterator[_Correction]:
+        """Detected risks whose figure is another, in missions that had no run open: runs that had ended by then."""
+        risks = self._earlier("portfolio", "risks", "detected", is_claimed=False) or []
+        places = {risk["signal_id"]: place for place, risk in enumerate(risks)}
+        for risk in (self.now["portfolio"].get("risks") or {}).get("detected") or []:
+            place, mission_id = places.get(bare(risk["signal_id"])), bare(risk["mission_id"])
+            if place is None or self._of_mission(mission_id, "open_runs", is_claimed=False) != 0:
+                continue
+            if _rounded(risks[place]["observed_value"]) != _rounded(risk["observed_value"]):
+                yield self._corrected_risk(risk, place)
+
+    def _corrected_risk(self, risk: Json, place: int) -> _Correction:
+        mission_id = bare(risk["mission_id"])
+        path = ("portfolio", "risks", "detected", place, "observed_value")
+        return lambda is_claimed: {
+            "mission_id": self._id(mission_id),
+            "mission_name": self._name(mission_id),
+            "figure": "risk",
+            **{name: risk[name] for name in ("run_id", "task_id", "kpi_name", "rule")},
+            "from": self._earlier(*path, is_claimed=is_claimed),
+            "to": risk["observed_value"],
+        }
 
     def _policy(self) -> dict[str, Any] | None:
         before = self._earlier("policy", is_claimed=False) or {}

@@ -46,6 +46,8 @@ def changes_in_words(changes: Json | None) -> ChangesInWords:
         ("Status", _status(changes["status"]), ()),
         ("Primary driver", _driver(changes["driver"]), ()),
     ]
+    if changes.get("confidence") is not None:  # a brief of an earlier release does not say
+        lines.insert(1, ("Confidence", _status(changes["confidence"]), ()))
     if changes["followed"] is not None:
         lines.append(("What was recommended", *_followed(changes["followed"])))
     if changes["missions"]:
@@ -58,6 +60,8 @@ def changes_in_words(changes: Json | None) -> ChangesInWords:
     for key, label in (("triggers_gained", "New findings"), ("triggers_lost", "Findings gone")):
         if changes[key]:
             lines.append((label, f"{'; '.join(_finding(each) for each in changes[key][:CLAIMED_CHANGES])}.", ()))
+    if changes.get("corrected"):
+        lines.append(("Corrected since", *_corrected(changes)))
     if changes["policy"] is not None:
         text = f"version {changes['policy']['from']} then, {changes['policy']['to']} now, or the same with other limits"
         lines.append(("Policy", f"{text}: not every difference comes from the missions.", ()))
@@ -66,6 +70,7 @@ def changes_in_words(changes: Json | None) -> ChangesInWords:
         "new findings": "triggers_gained",
         "lost findings": "triggers_lost",
         "KPIs": "kpis",
+        "corrected figures": "corrected",
     }
     return ChangesInWords(
         title=f"{TITLE} ({changes['previous_as_of']})",
@@ -75,7 +80,7 @@ def changes_in_words(changes: Json | None) -> ChangesInWords:
         left_out={
             what: len(changes[key]) - CLAIMED_CHANGES
             for what, key in lists.items()
-            if len(changes[key]) > CLAIMED_CHANGES
+            if len(changes.get(key, ())) > CLAIMED_CHANGES
         },
     )
 
@@ -145,6 +150,52 @@ _MEASURES = {
     "missions_at_risk": ("Missions at risk", say.number),
     "escalations_last_24h": ("Escalations on the day", say.number),
     "open_risk_events": ("Risk events open", say.number),
+}
+
+
+def _corrected(changes: Json) -> tuple[str, tuple[str, ...]]:
+    """Say which figures of the last brief are others by the records that have arrived since."""
+    command = f"mission brief --as-of {changes['previous_as_of']} --compare"
+    return (
+        "late or corrected records give that day other figures than its brief.",
+        (
+            *(_correction(each) for each in changes["corrected"][:CLAIMED_CHANGES]),
+            f"More may differ; this command judges that day again and lists it all: {command}",
+        ),
+    )
+
+
+def _correction(one: Json) -> str:
+    then, now, figure = one["from"], one["to"], one["figure"]
+    name = say.mission_words(one["mission_id"], one["mission_name"])
+    if figure == "risk":
+        unit = say.RULE_UNITS.get(one["rule"])
+        if unit is None:
+            before, after = say.kpi_values(one["kpi_name"], then, now)
+        else:
+            before, after = (say.counted(value, *unit) for value in (then, now))
+        where = [part for part in (one["run_id"], one["task_id"]) if part is not None]
+        if one["kpi_name"] is not None:
+            where.append(say.kpi_words(one["kpi_name"]))
+        rule = say.capitalised(marked(one["rule"], say.RULE_WORDS.get(one["rule"], one["rule"].replace("_", " "))))
+        label = f"{rule} in {', '.join(str(part) for part in where)}"
+    elif figure in ("latest_value", "first_value"):
+        which = {"latest_value": "latest value", "first_value": "first value"}[figure]
+        before, after = say.kpi_values(one["kpi_name"], then, now)
+        label = f"KPI {say.kpi_words(one['kpi_name'])} of {name}, {which}"
+    else:
+        words, shown = _CORRECTED[figure]
+        before, after = shown(then), shown(now)
+        label = words.format(name)
+    return f"{label}: {before} in that brief, {after} by today's records."
+
+
+_CORRECTED = {
+    "finished_runs": ("Finished runs of {}", say.number),
+    "autonomy_score": ("Autonomy of {}, of a hundred points", say.points),
+    "mean_human_interventions": ("Human interventions per run of {}", say.number),
+    "mean_escalations": ("Escalations per run of {}", say.number),
+    "mean_approval_delay_minutes": ("Wait for approval per run of {}", say.minutes),
 }
 
 

@@ -119,3 +119,32 @@ def test_a_day_briefed_later_compares_with_the_newest_brief_before_it(two_briefs
     assert again["changes"]["previous_as_of"] == str(between)
     same = ("status", "primary_driver", "missions", "triggers", "portfolio", "recommended_action", "interpretation")
     assert {key: again[key] for key in same} == {key: last[key] for key in same}
+
+
+def test_a_later_brief_says_which_figures_of_the_last_one_have_been_corrected(tmp_path):
+    """One run had ended by the day of the last brief and arrives after it, and another is corrected."""
+    write_reference(tmp_path / "raw")
+    sat = [one for one in OTHER_PORTFOLIO_RUNS if one["mission_id"] == "SAT"]
+    others = [one for one in OTHER_PORTFOLIO_RUNS if one["mission_id"] != "SAT"]
+    write_records(tmp_path / "raw" / "mission_runs.json", [*others, *sat])
+    write_records(tmp_path / "raw" / "task_execution_logs.json", OTHER_PORTFOLIO_LOGS)
+    day = date(2026, 3, 5)
+    _, first = refresh(tmp_path, day)
+    late = run("o9", "OPS", "2026-03-02T09:00:00Z", "2026-03-02T10:00:00Z", kpis={"recovery_minutes": 44})
+    mended = [{**one, "human_interventions": 3, "escalations": 0} for one in sat]
+    write_records(tmp_path / "raw" / "mission_runs.json", [*others, *mended, late])
+    warehouse, last = refresh(tmp_path, LAST)
+    found = {(each["mission_id"], each["figure"]): each for each in last["changes"]["corrected"]}
+    assert ("OPS", "finished_runs") in found
+    assert found["OPS", "finished_runs"]["to"] == found["OPS", "finished_runs"]["from"] + 1
+    assert found["SAT", "mean_human_interventions"]["to"] == 3
+    assert last["changes"]["confidence"] == {"from": first["confidence"]["level"], "to": last["confidence"]["level"]}
+    with warehouse.published() as connection:
+        assert unproven(last, connection) == []
+        assert differing(last, connection) == []
+    assert unclaimed(last) == []
+
+
+def test_nothing_is_called_corrected_where_runs_came_as_they_ended(two_briefs):
+    *_, last = two_briefs
+    assert last["changes"]["corrected"] == []

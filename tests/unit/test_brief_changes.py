@@ -127,6 +127,81 @@ def test_kpis_that_moved_are_listed_worst_first_and_better_is_positive():
     ]  # fmt: skip
 
 
+def test_a_changed_confidence_is_told():
+    before, now = brief(confidence={"level": "MEDIUM"}), brief(confidence={"level": "LOW"})
+    found, evidence = changes(before, now)
+    assert found["confidence"] == {"from": "MEDIUM", "to": "LOW"}
+    assert "confidence_level" in evidence["changes.confidence.to"]["sql"]
+    assert lines_of(before, now)["Confidence"] == ["MEDIUM then, LOW now."]
+    assert lines_of(now, now)["Confidence"] == ["LOW, as it was."]
+    assert lines_of(brief(), now)["Confidence"] == ["unknown then, LOW now."]
+
+
+RISK = {"signal_id": "task_overrun:R1:T5", "run_id": "R1", "mission_id": "M2", "task_id": "T5", "kpi_name": None,
+        "rule": "task_overrun", "observed_value": 60.0}  # fmt: skip
+
+
+def seen(*, runs=2, risk=60.0, first=9.0, latest=8.0, policy="p", **figures):
+    """A brief of one mission with one KPI and one detected risk."""
+    figures = {"cancelled_runs": 0, "open_runs": 0, "mean_human_interventions": 1.5, **figures}
+    told = mission(kpis=[{**kpi(latest=latest), "first_value": first}], finished_runs=runs, **figures)
+    found = brief(missions=[told], policy={"version": "1", "sha256": policy})
+    found["portfolio"]["risks"] = {"detected": [{**RISK, "observed_value": risk}]}
+    return found
+
+
+def corrected(before, now, runs):
+    return {
+        (each["figure"], each["kpi_name"], each["run_id"]): (each["from"], each["to"])
+        for each in changes(before, now, {"M2": runs})[0]["corrected"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "runs", "expected"),
+    [
+        ({}, {}, 0, {}),
+        ({}, {"runs": 3}, 1, {}),  # a newer run, as runs come
+        ({}, {"runs": 3}, 0, {("finished_runs", None, None): (2, 3)}),  # it ended by then, and arrived later
+        ({}, {"runs": 3}, 2, {("finished_runs", None, None): (2, 1)}),  # one that had counted as finished no longer does
+        ({}, {"autonomy_score": 60.0}, 0, {("autonomy_score", None, None): (45.95, 60.0)}),
+        ({}, {"autonomy_score": 45.95000001}, 0, {}),
+        ({}, {"runs": 3, "autonomy_score": 60.0, "latest": 7.0}, 1, {}),  # what newer runs may have moved is no correction
+        ({}, {"autonomy_score": 60.0, "risk": 70.0, "policy": "q"}, 0, {}),  # nor what other limits may have moved
+        ({"mean_human_interventions": None}, {}, 0, {("mean_human_interventions", None, None): (None, 1.5)}),
+        ({}, {"latest": 7.0}, 0, {("latest_value", "pipeline_days", None): (8.0, 7.0)}),
+        ({}, {"latest": 7.0, "cancelled_runs": 1}, 0, {}),  # a run that was cancelled since may report it too
+        ({}, {"runs": 3, "first": 9.5}, 1, {("first_value", "pipeline_days", None): (9.0, 9.5)}),
+        ({"first": None, "latest": None}, {"runs": 3}, 1, {}),  # observed since for the first time
+        ({}, {"runs": 3, "risk": 70.0}, 1, {("risk", None, "R1"): (60.0, 70.0)}),
+        ({"open_runs": 1}, {"runs": 3, "risk": 70.0}, 1, {}),  # of a run that was still open
+    ],
+)  # fmt: skip
+def test_figures_that_were_corrected_since_are_told_and_no_others(then, now, runs, expected):
+    assert corrected(seen(**then), seen(**now), runs) == expected
+
+
+def test_corrections_in_words():
+    now = seen(runs=3, first=9.5, latest=7.0, risk=70.0, autonomy_score=60.0, mean_human_interventions=1.0)
+    assert lines_of(seen(), now, {})["Corrected since"] == [
+        "late or corrected records give that day other figures than its brief.",
+        "Finished runs of Mission of M2: 2 in that brief, 3 by today's records.",
+        "Autonomy of Mission of M2, of a hundred points: 45.95 in that brief, 60.00 by today's records.",
+        "Human interventions per run of Mission of M2: 1.5 in that brief, 1 by today's records.",
+        "KPI pipeline of Mission of M2, latest value: 8.0 days in that brief, 7.0 days by today's records.".replace(".0", ""),
+        "KPI pipeline of Mission of M2, first value: 9.0 days in that brief, 9.5 days by today's records.",
+        "Task far over its estimate in R1, T5: 60 % over plan in that brief, 70 % over plan by today's records.",
+        "More may differ; this command judges that day again and lists it all: mission brief --as-of 2026-02-04 --compare",
+    ]  # fmt: skip
+    assert "Corrected since" not in lines_of(seen(), seen(), {})
+
+
+def test_a_stored_brief_that_does_not_tell_of_corrections_can_be_shown():
+    found, _ = changes(seen(), seen())
+    older = {key: value for key, value in found.items() if key not in ("confidence", "corrected")}
+    assert {"Confidence", "Corrected since"}.isdisjoint(label for label, *_ in changes_in_words(older).lines)
+
+
 DRAFT = {"mission_id": "M2", "task_id": "T5", "task_name": "Draft", "friction_minutes": 7.3333}
 
 
