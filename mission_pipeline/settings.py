@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -26,12 +28,32 @@ class Settings:
     """Where a refresh reads and writes, and what time it is for it.
 
     ``now`` is the injected clock (UTC, without zone): it decides what lies in the future, never what a brief says.
+    ``store``: URL of the runner's store, None for the one in the warehouse folder. ``failpoint``: where a test lets the
+    runner die.
     """
 
     raw_data: Path
     warehouse: Path
     policy_file: Path
     now: datetime
+    is_now_given: bool = False
+    store: str | None = None
+    failpoint: str | None = None
+
+    @property
+    def store_url(self) -> str:
+        """Where the runner keeps its state: ``MISSION_STORE``, else an SQLite file in the warehouse folder."""
+        return self.store or f"sqlite:///{self.warehouse / '.runner' / 'missions.sqlite'}"
+
+    def running_clock(self) -> Callable[[], datetime]:
+        """Return a clock that goes on from ``now`` where that was given, else the system's; UTC, without zone.
+
+        A refresh has one moment; a mission takes time, and what it took is measured.
+        """
+        if not self.is_now_given:
+            return lambda: datetime.now(UTC).replace(tzinfo=None)
+        start = time.monotonic()
+        return lambda: self.now + timedelta(seconds=time.monotonic() - start)
 
     @property
     def dagster_home(self) -> Path:
@@ -47,8 +69,9 @@ class Settings:
     ) -> Settings:
         """Return the settings: an argument wins over its variable, and that over the default.
 
-        Variables: ``MISSION_RAW_DATA``, ``MISSION_WAREHOUSE``, ``MISSION_POLICY``, and ``MISSION_NOW`` (an ISO time,
-        for replaying a past refresh). Defaults: the folders of the checkout, or of the current folder elsewhere.
+        Variables: ``MISSION_RAW_DATA``, ``MISSION_WAREHOUSE``, ``MISSION_POLICY``, ``MISSION_NOW`` (an ISO time,
+        for replaying a past refresh), ``MISSION_STORE`` (the runner's store) and ``MISSION_FAILPOINT``. Defaults: the
+        folders of the checkout, or of the current folder elsewhere.
         """
         home = _REPOSITORY if (_REPOSITORY / "pyproject.toml").is_file() else Path.cwd()
 
@@ -66,4 +89,7 @@ class Settings:
             warehouse=path(warehouse, "MISSION_WAREHOUSE", home / "warehouse"),
             policy_file=path(policy_file, "MISSION_POLICY", SHIPPED_POLICY_FILE),
             now=now,
+            is_now_given=bool(given_now),
+            store=os.environ.get("MISSION_STORE") or None,
+            failpoint=os.environ.get("MISSION_FAILPOINT") or None,
         )
