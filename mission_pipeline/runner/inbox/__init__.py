@@ -1,0 +1,1 @@
+"""A small web page on this machine where people decide at gates: what is asked, the result to judge, approve or reject."""
