@@ -377,7 +377,8 @@ class _Composer:
         if self.verdict.status == "ON_TRACK" or weak is None:
             if self._is_stale():
                 text = "Check why no newer telemetry has arrived; until then take nothing here for the present state."
-                return {"text": text, "owner": None, "aim": "a run that ended within the last days"}
+                days = say.counted(self.sources.limit(None, "confidence.stale_after_days"), "day")
+                return {"text": text, "owner": None, "aim": f"a run that ended within the last {days}"}
             return {"text": "Keep the course; nothing calls for a change.", "owner": None, "aim": None}
         part, _ = self._weakest_part(weak)
         needed = self._on_track_from(weak["mission_id"])
@@ -400,10 +401,12 @@ class _Composer:
                     f"The missions were on track when last seen, on {self.sources.run_time['newest_run_date']}; "
                     "nothing newer has arrived, so whether they still are is not known."
                 )
+            has_unrun = any(mission["status"] == "NO_DATA" for mission in self.scorecards)
+            missions = f"The missions{' that have finished a run' if has_unrun else ''} are on track"
             if self.driver is None:
-                return "The missions are on track, and nothing calls for action."
+                return f"{missions}, and nothing calls for action."
             concern = self._finding_at(0).headline
-            return f"The missions are on track; what to keep an eye on: {concern[:1].lower()}{concern[1:]}."
+            return f"{missions}; what to keep an eye on: {concern[:1].lower()}{concern[1:]}."
         if improving and not worsening:
             opening = "Progress is real, but not enough for ON_TRACK"
         elif improving:
@@ -738,7 +741,7 @@ _WITHOUT_TREND_CONDITIONS = {
 }
 """The same as ``phrases.why_no_trend``, for the claims; a mission without a main KPI has no direction."""
 
-_PLURAL_AREAS = ("results", "approval times", "escalations", "risks", "the missions at risk", "open risk events")
+_PLURAL_AREAS = ("results", "approval times", "escalations", "risks", "the missions at risk")
 
 
 def _friction_headline(task: Row) -> str:

@@ -197,7 +197,10 @@ def _win_sentence(brief: Brief) -> str:
         f"{say.percent(win['improvement_vs_baseline_pct'])} better than the baseline of {baseline}"
     )
     gain = win["improvement_vs_first_pct"]
-    if gain is not None:
+    of_runs = {mission["mission_id"]: mission.get("kpi_trend_runs") for mission in brief["missions"]}
+    if gain == 0:  # of a single run the first value is the latest
+        sentence += "" if of_runs.get(win["mission_id"]) == 1 else " and the same as the first run's"
+    elif gain is not None:
         change = "better" if gain >= 0 else "worse"
         sentence += f" and {marked(gain, say.percent(abs(gain)))} {change} than the first run's {first}"
     return sentence + "."
@@ -315,7 +318,9 @@ def _kpis(brief: Brief) -> Section | None:
                     None
                     if kpi["improvement_vs_baseline_pct"] is None
                     else say.percent(kpi["improvement_vs_baseline_pct"]),
-                    say.TARGET_WORDS[kpi["target_status"]],
+                    say.NO_TREND_WORDS["no_direction"]
+                    if kpi["direction"] == "unknown" and kpi["target_status"] is None
+                    else say.TARGET_WORDS[kpi["target_status"]],
                 )
             )
     if not rows:
@@ -327,6 +332,7 @@ def _kpis(brief: Brief) -> Section | None:
         notes=(
             *_more(len(rows), SHOWN_ROWS, "KPIs"),
             "Better by: improvement of the latest value on the baseline; with a minus it is worse. "
+            "Close: missed, but not by much. "
             "Not observed: no run has reported it, which is not the same as met.",
         ),
     )
@@ -434,13 +440,17 @@ def _risks(brief: Brief) -> Section:
     both, only_reported, only_detected = (
         counts[name] for name in ("reported_and_detected", "reported_only", "detected_only")
     )
-    lead = (
-        f"The rules detect {say.counted(counts['detected'], 'risk')} in the telemetry; people reported "
-        f"{say.counted(counts['reported'], 'event')}. "
-        f"{say.counted(both, 'reported event')} {_is(both)} also detected, {say.number(only_reported)} "
-        f"{_is(only_reported)} not; {say.counted(only_detected, 'detected risk')} {_was(only_detected)} reported by "
-        "nobody."
-    )
+    found = say.counted(counts["detected"], "risk") if counts["detected"] else "no risk"
+    told = "nobody reported any"
+    if counts["reported"]:
+        told = f"people reported {say.counted(counts['reported'], 'event')}"
+    lead = f"The rules detect {found} in the telemetry (what the runs logged); {told}."
+    if counts["detected"] and counts["reported"]:
+        lead += (
+            f" Of these events {say.number(both)} {_is(both)} also detected and {say.number(only_reported)} "
+            f"{_is(only_reported)} not; {say.counted(only_detected, 'detected risk')} {_was(only_detected)} reported "
+            "by nobody."
+        )
     rows = tuple(
         _cells(
             signal["severity"],
@@ -461,7 +471,7 @@ def _risks(brief: Brief) -> Section:
         items=tuple(
             Entry(
                 f"Reported only: {event['event_id']}",
-                f"{event['risk_type'] or 'risk of unknown kind'} in {event['mission_id']}, {event['task_id']}, "
+                f"{_kind_of(event)} in {event['mission_id']}, {event['task_id']}, "
                 f"severity {event['severity'] or say.UNKNOWN}, {event['status']}.",
             )
             for event in unmatched[:SHOWN_ROWS]
@@ -469,16 +479,22 @@ def _risks(brief: Brief) -> Section:
         table=Table(columns, frozenset(), rows) if rows else None,
         notes=(
             *_more(len(detected), SHOWN_ROWS, "detected risks"),
+            *(("Each limit is in the unit of what was observed.",) if rows else ()),
             *(
                 (
-                    f"Listed are the last {say.counted(risks['listed_runs'], 'run')} of each mission; all are in "
-                    "marts.risk_signals of the warehouse.",
+                    f"Listed are those of the last {say.counted(risks['listed_runs'], 'run')} of each mission; all are "
+                    "in marts.risk_signals of the warehouse.",
                 )
                 if left_out
                 else ()
             ),
         ),
     )
+
+
+def _kind_of(event: Mapping[str, Any]) -> str:
+    kind = event["risk_type"]
+    return "Risk of unknown kind" if kind is None else say.capitalised(_in_words(kind))
 
 
 def _where(signal: Mapping[str, Any]) -> str | None:

@@ -119,11 +119,11 @@ TRIGGER_AREAS: dict[str, str] = {
     "RISK_CLUSTER_FORMING": "risks",
     "STABILITY_DROPPING": "steadiness",
     "REPEATED_BOTTLENECK": "friction",
-    "SECONDARY_KPI_MISSED": "the missed limit",
+    "SECONDARY_KPI_MISSED": "the measure beyond its limit",
     "OUTCOMES_DROPPING": "the share of runs that complete",
     "PORTFOLIO_MISSIONS_AT_RISK": "the missions at risk",
     "PORTFOLIO_ESCALATIONS_24H": "escalations",
-    "PORTFOLIO_OPEN_RISK_EVENTS": "open risk events",
+    "PORTFOLIO_OPEN_RISK_EVENTS": "the handling of open risk events",
 }
 """What has to improve, so that the sentence "not enough until … improve" can be finished."""
 

@@ -383,7 +383,7 @@ class _Composer:
                 "completion", ("lost", "repeated_failures"), lost,
                 headline=f"Find out why {_task(lost)} ended as {_outcome(lost['outcome'])} with {_agent(lost)}, "
                 + ("and release the run" if self.is_open else "and mend that before the next run"),
-                why="Its result is missing, and what comes after it depends on it." + self._better_agent(lost),
+                why=self._what_is_missing() + self._better_agent(lost),
                 aim=f"{_task(lost)} ends completed or approved at its first attempt",
             )  # fmt: skip
         elif self.not_executed:
@@ -409,9 +409,18 @@ class _Composer:
             )  # fmt: skip
 
     def _lost_task(self) -> Row | None:
-        """Return the last execution whose task never got its result."""
+        """Return the last execution of the first task that never got its result."""
         last = {row["task_id"]: row for row in self.executions}
-        return next((row for row in reversed(list(last.values())) if row["outcome"] in LOST_OUTCOMES), None)
+        return next((row for row in last.values() if row["outcome"] in LOST_OUTCOMES), None)
+
+    def _what_is_missing(self) -> str:
+        """Say what a lost result means, without saying that what was left undone depends on it: no row tells that."""
+        if not self.not_executed:
+            return "Its result is missing."
+        left = [_task(task) for task in self.not_executed]
+        return (
+            f"Its result is missing, and {say.listed(left)} {'is' if len(left) == 1 else 'are'} in no log of this run."
+        )
 
     def _friction_task(self) -> Row | None:
         """Return the task that is known to have cost most, of those far enough over plan or that a rule saw wait."""

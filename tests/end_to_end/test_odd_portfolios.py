@@ -156,6 +156,9 @@ def test_a_mission_without_runs_beside_one_that_does_well(judge):
     found = judge({"M": (HOURS, runs_of("M", [5] * 6)), "NEW": (HOURS, [])})
     assert (found.brief["status"], driver(found)) == ("ON_TRACK", None)
     assert found.missions["NEW"]["status"] == "NO_DATA"
+    assert found.brief["interpretation"] == (
+        "The missions that have finished a run are on track, and nothing calls for action."
+    )
     assert found.cards["NEW"]["health_score"] is None
     assert found.brief["confidence"]["level"] == "HIGH"
     [line] = [line for line in found.text.splitlines() if line.startswith("| NEW | Mission NEW | NO_DATA |")]
@@ -271,6 +274,7 @@ def test_a_baseline_equal_to_its_target(judge):
     assert "too few runs" not in found.text
     assert "| no direction |" in found.text
     assert "No direction: baseline and target do not say which way is better." in found.text
+    assert "| 2 hours | – | no direction |" in found.text  # of the KPI's target
     assert path_of(found) == [
         "M: The health of Mission M has to become known: its main KPI, lead, needs a baseline and a target that differ; "
         "both are 5 hours now."

@@ -155,6 +155,41 @@ def test_a_win_on_the_baseline_that_is_worse_than_the_first_run_says_so(policy):
     assert "and 12.50 % worse than the first run's 4.0 days" in plain(win_sentence(brief))
 
 
+def test_a_win_is_not_compared_with_itself(policy):
+    figures = {"kpi_improvement_vs_first_pct": 0.0, "kpi_first_value": 5.0}
+    alone = plain(win_sentence(compose(policy, missions=[scorecard(**figures, kpi_trend_runs=1)])))
+    assert alone == "First mission: delivery is 5 days, 50.00 % better than the baseline of 10 days."
+    same = plain(win_sentence(compose(policy, missions=[scorecard(**figures)])))
+    assert same.endswith("better than the baseline of 10 days and the same as the first run's.")
+
+
+@pytest.mark.parametrize(
+    ("counts", "sentence"),
+    [
+        ((1, 1, 0, 0), "The rules detect 1 risk in the telemetry (what the runs logged); nobody reported any."),
+        ((0, 0, 1, 1), "The rules detect no risk in the telemetry (what the runs logged); people reported 1 event."),
+        (
+            (3, 2, 2, 1),
+            "The rules detect 3 risks in the telemetry (what the runs logged); people reported 2 events. Of these events "
+            "1 is also detected and 1 is not; 2 detected risks were reported by nobody.",
+        ),
+    ],
+)
+def test_risks_detected_and_reported_are_counted_in_words(policy, counts, sentence):
+    names = ("detected", "detected_only", "reported", "reported_only")
+    event = {"event_id": "E1", "run_id": "R", "mission_id": "M1", "task_id": "T1", "risk_type": "sla_breach",
+             "severity": "high", "status": "open", "is_detected": False}  # fmt: skip
+    brief = compose(policy, risk_counts=dict(zip(names, counts, strict=True)), risks_reported=[event])
+    [section] = [each for each in document_of(brief).sections if "Risks" in each.title]
+    assert plain(section.paragraphs[0]) == sentence
+    assert plain(section.items[0].text) == "Sla breach in M1, T1, severity high, open."
+
+
+def test_stale_data_asks_for_a_run_of_so_many_days(policy):
+    brief = compose(policy, level="LOW", run_time={**facts().run_time, "newest_run_date": date(2026, 1, 1)})
+    assert brief["recommended_action"]["aim"] == "a run that ended within the last 7 days"
+
+
 def test_there_is_no_win_where_nothing_is_better_than_its_baseline(policy):
     for value in (None, 0.0, -3.0):
         brief = compose(policy, missions=[scorecard(kpi_improvement_vs_baseline_pct=value)])

@@ -313,6 +313,20 @@ def test_a_failed_run_names_the_task_that_lost_its_result_and_its_agent(outcome)
     assert action["aim"] == 'T2 "Name of T2" ends completed or approved at its first attempt'
 
 
+def test_of_several_lost_tasks_the_first_is_named_and_nothing_is_said_to_depend_on_it():
+    lost = [execution(task_id, outcome="failed") for task_id in ("T1", "T2")]
+    [action, *_] = actions(facts("failed", executions=lost))
+    assert action["task_id"] == "T1"
+    assert action["why"] == "Its result is missing."
+
+
+@pytest.mark.parametrize(("left", "verb"), [(("T3",), "is"), (("T3", "T4"), "are")])
+def test_what_a_lost_result_left_undone_is_named(left, verb):
+    undone = [{"task_id": one, "task_name": None, "estimated_minutes": None} for one in left]
+    [action, *_] = actions(facts("failed", executions=[execution(outcome="failed")], not_executed=undone))
+    assert action["why"] == f"Its result is missing, and {' and '.join(left)} {verb} in no log of this run."
+
+
 def test_a_task_that_succeeded_at_its_second_attempt_lost_nothing():
     again = [execution("T1", outcome="failed"), execution("T1", attempt=2)]
     found = actions(facts("failed", executions=again))
