@@ -72,7 +72,10 @@ DECOMPOSED_MISSION_TASKS = InputDataSet(
 )
 SPECIALIZED_AGENTS = InputDataSet(
     "specialized_agents", "reference", True, ("agent_id",),
-    (*_required("id", "agent_id"), *_optional("text", "name", "description", "status")),
+    (
+        *_required("id", "agent_id"), *_optional("text", "name", "description", "status"),
+        *_optional("json", "endpoint"),
+    ),
 )
 AGENT_CAPABILITIES_MATRIX = InputDataSet(
     "agent_capabilities_matrix", "reference", True, ("task_id",),

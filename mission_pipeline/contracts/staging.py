@@ -53,6 +53,7 @@ class Agents(TableContract):
     agent_name: str = column("What people call the agent; NULL when not given.", nullable=True)
     description: str = column("What the agent does; NULL when not given.", nullable=True)
     status: str = column("Whether it can be given work, such as `available`; NULL when not given.", nullable=True)
+    endpoint: str = column("How the mission runner reaches it, as JSON; NULL when it cannot.", nullable=True)
 
     class Config:
         """Place and key."""

@@ -12,7 +12,8 @@ ARRAY_SUFFIXES = (".json",)
 LINES_SUFFIXES = (".jsonl", ".ndjson")
 GZIP_SUFFIX = ".gz"
 ENDINGS = tuple(form + zipped for form in (*ARRAY_SUFFIXES, *LINES_SUFFIXES) for zipped in ("", GZIP_SUFFIX))
-SILENTLY_IGNORED = frozenset({"readme.md"})
+SILENTLY_IGNORED = frozenset({"readme.md", "mission_inputs"})
+"""Explanations, and what missions are run on when nothing else is given: nobody means them to be a data set."""
 
 
 @dataclass(frozen=True)

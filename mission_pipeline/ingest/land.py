@@ -37,10 +37,11 @@ class LandingReport:
 class _Plan:
     """What one landing has to do.
 
-    ``ledger``: the lines of the last landing. ``fingerprints``: being taken while the first files are read already.
-    ``ahead``: files that somebody began to read before.
+    ``data_sets``: those to land. ``ledger``: the lines of the last landing. ``fingerprints``: being taken while the
+    first files are read already. ``ahead``: files that somebody began to read before.
     """
 
+    data_sets: tuple[InputDataSet, ...]
     found: FoundFiles
     ahead: ReadAhead
     fingerprints: dict[RawFile, Future[Fingerprint]]
@@ -63,7 +64,14 @@ class _Plan:
         return sorted(name for owner, name in self.ledger if owner == data_set.name and name not in present)
 
 
-def land_raw_files(build: Build, raw_data: Path, *, now: datetime, rebuild: bool = False) -> LandingReport:
+def land_raw_files(
+    build: Build,
+    raw_data: Path,
+    *,
+    now: datetime,
+    rebuild: bool = False,
+    data_sets: tuple[InputDataSet, ...] = DATA_SETS,
+) -> LandingReport:
     """Bring ``raw`` and the ledger up to the files present, in one transaction; unchanged files are not read.
 
     Args:
@@ -71,14 +79,16 @@ def land_raw_files(build: Build, raw_data: Path, *, now: datetime, rebuild: bool
         raw_data: the folder; it is only read.
         now: the refresh's clock, UTC without zone; noted for the files that are read.
         rebuild: forget what was landed before, vanished records included.
+        data_sets: those to land; of the others the tables are there, and stay as they are.
 
     Raises:
         InputFault: a file or the folder cannot be used at all; ``raw`` stays as it was.
 
     """
-    found = find_raw_files(raw_data)
+    found = find_raw_files(raw_data, data_sets)
     with ThreadPoolExecutor(max_workers=1) as hashing:
         plan = _Plan(
+            data_sets=data_sets,
             found=found,
             ahead=begun(),
             fingerprints={file: hashing.submit(fingerprint, file) for file in found.files},
@@ -112,8 +122,9 @@ def _land(build: Build, plan: _Plan, refused: frozenset[RawFile]) -> LandingRepo
     _ensure_tables(build, plan)
     report = LandingReport(notes=list(plan.found.notes))
     load_number = int(build.scalar("select nextval('raw.load_numbers')"))
-    ledger: list[dict[str, Any]] = []
-    for data_set in DATA_SETS:
+    landed = {data_set.name for data_set in plan.data_sets}
+    ledger: list[dict[str, Any]] = [line for (owner, _), line in plan.ledger.items() if owner not in landed]
+    for data_set in plan.data_sets:
         lines = []
         for file in plan.found.of(data_set):
             known = plan.known(file)

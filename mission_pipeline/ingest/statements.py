@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from mission_pipeline.contracts.inputs import DUCKDB_INPUT_TYPES, RUN_STATUSES, InputDataSet, InputField
 
-JSON_CONTAINERS = {"tasks": "ARRAY", "kpis": "OBJECT"}
+JSON_CONTAINERS = {"tasks": "ARRAY", "kpis": "OBJECT", "endpoint": "OBJECT"}
 """What a field of type ``json`` must be; its inside is validated later."""
 _OPENINGS = {"ARRAY": "[", "OBJECT": "{"}
 WHOLE_RECORD = "(record)"

@@ -9,7 +9,8 @@ select
     ---------- attributes
     name as agent_name,
     description,
-    status
+    status,
+    cast(endpoint as varchar) as endpoint
 from raw.specialized_agents
 where
     not exists (

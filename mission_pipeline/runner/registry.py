@@ -1,0 +1,226 @@
+"""What the raw data says now of missions, plans and agents, and whether a mission can be run. Starts nothing.
+
+The reference data is landed and validated in memory by the same code as in a refresh, so the same rules hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mission_pipeline.contracts.inputs import DATA_SETS
+from mission_pipeline.errors import InputFault, PlanFault
+from mission_pipeline.ingest.find import find_raw_files
+from mission_pipeline.ingest.land import land_raw_files
+from mission_pipeline.policy import Policy
+from mission_pipeline.runner.endpoints import EndpointFault, check_endpoint
+from mission_pipeline.runner.model import Agent, KpiTarget, MissionPlan, PlannedTask
+from mission_pipeline.validate.stage import stage_valid_records
+from mission_pipeline.warehouse import Build, build_in_memory
+
+REFERENCE_DATA_SETS = tuple(data_set for data_set in DATA_SETS if data_set.kind == "reference")
+_OF_ONE_MISSION = ("business_missions", "decomposed_mission_tasks", "mission_kpis")
+_PLANS = "decomposed_mission_tasks"
+
+_MISSIONS = "select mission_id, mission_name, owner from staging.missions order by mission_id"
+_AGENTS = "select agent_id, agent_name, status, endpoint from staging.agents order by agent_id"
+_CAPABILITIES = "select task_id, agent_id from staging.agent_capabilities order by task_id, agent_id"
+_TASKS = """
+select mission_id, task_id, task_name, task_order, depends_on, estimated_duration_minutes,
+    coalesce(requires_human_approval, false) as requires_approval
+from staging.mission_tasks order by mission_id, task_order nulls last, task_id"""
+_KPIS = """
+select mission_id, kpi_name, direction, baseline_value, target_value, is_primary, kpi_kind
+from staging.mission_kpis order by mission_id, kpi_order"""
+_PLAN_FINDINGS = "select mission_id, detail from quality.plan_findings order by mission_id, task_id, fault"
+# Only the last file of a reference data set counts: what an earlier one got wrong was replaced.
+_REJECTED = """
+select rejected_rows.data_set, rejected_rows.file, rejected_rows.row, rejected_rows.reason, rejected_rows.record
+from quality.rejected_rows
+inner join quality.loaded_files
+    on rejected_rows.data_set = loaded_files.data_set and rejected_rows.file = loaded_files.file
+where loaded_files.file_order = (
+    select max(others.file_order) from quality.loaded_files as others where others.data_set = rejected_rows.data_set
+)
+order by rejected_rows.data_set, rejected_rows.row"""
+
+FileStamp = tuple[str, int, int, int]
+"""Name, number, size and time of a file: what changes when it is written or replaced."""
+
+
+@dataclass(frozen=True)
+class RejectedRecord:
+    """A record of the reference data that does not count. ``mission_id``, ``task_id``: what it names, if readable."""
+
+    data_set: str
+    mission_id: str | None
+    task_id: str | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Missions, plans and agents as the raw data names them at one moment.
+
+    ``agents``: by id. One whose endpoint is wrong or not allowed by the policy has none, and ``refused_endpoints``
+    says why. ``plans``: by mission, faulty ones included; ``plan`` is the way to one that can be run.
+    """
+
+    agents: Mapping[str, Agent]
+    plans: Mapping[str, MissionPlan]
+    refused_endpoints: Mapping[str, str]
+    findings: Mapping[str, tuple[str, ...]]
+    rejected: tuple[RejectedRecord, ...]
+    raw_data: Path
+    stamps: tuple[FileStamp, ...] = field(repr=False)
+
+    def plan(self, mission_id: str) -> MissionPlan:
+        """Return a mission's plan, if the mission can be run.
+
+        Raises:
+            PlanFault: it cannot; the text names every fault, and for an unknown mission those that there are.
+
+        """
+        faults = self.faults(mission_id)
+        if not faults:
+            return self.plans[mission_id]
+        if mission_id not in self.plans:
+            raise PlanFault(" ".join(faults))
+        raise PlanFault(f"Mission {mission_id} cannot be run. {' '.join(faults)} Mend {self.raw_data} and try again.")
+
+    def faults(self, mission_id: str) -> tuple[str, ...]:
+        """Return why a mission cannot be run, a sentence each; none if it can."""
+        rejected = [
+            record.sentence
+            for record in self.rejected
+            if record.mission_id == mission_id and record.data_set in _OF_ONE_MISSION
+        ]
+        plan = self.plans.get(mission_id)
+        if plan is None:
+            return (*rejected, f"There is no mission {mission_id} in {self.raw_data}.", self._known_missions())
+        if not plan.tasks:
+            unread = [r.sentence for r in self.rejected if r.data_set == _PLANS and r.mission_id is None]
+            return (*rejected, *unread, f"It has no task in {_PLANS}.")
+        tasks = {task.task_id for task in plan.tasks}
+        of_tasks = [r.sentence for r in self.rejected if r.mission_id is None and r.task_id in tasks]
+        unavailable = [sentence for task in plan.tasks if (sentence := self._nobody_available(task))]
+        return (*rejected, *of_tasks, *self.findings.get(mission_id, ()), *unavailable)
+
+    def is_stale(self) -> bool:
+        """Whether the files of the reference data have changed since; looks at names, sizes and times only."""
+        return _stamps(self.raw_data) != self.stamps
+
+    def _known_missions(self) -> str:
+        names = ", ".join(f"{plan.mission_id} ({plan.mission_name or 'no name'})" for plan in self.plans.values())
+        return f"Those that it has: {names}." if names else "It has none."
+
+    def _nobody_available(self, task: PlannedTask) -> str | None:
+        if not task.capable_agents or any(self.agents[agent].is_available for agent in task.capable_agents):
+            return None
+        why = "; ".join(f"{agent} {self._why_not(self.agents[agent])}" for agent in task.capable_agents)
+        return f"No agent that is able to do {task.task_id} is available: {why}."
+
+    def _why_not(self, agent: Agent) -> str:
+        if agent.status != "available":
+            return f"is {agent.status}" if agent.status else "has no status"
+        return self.refused_endpoints.get(agent.agent_id, "has no endpoint")
+
+
+def load_registry(raw_data: Path, policy: Policy, now: datetime) -> Registry:
+    """Return what the reference data says now; the raw data is only read, and no warehouse is touched.
+
+    Args:
+        raw_data: the folder.
+        policy: names primary KPIs, and what endpoints may call.
+        now: the clock, UTC without zone.
+
+    Raises:
+        InputFault: a file or the folder cannot be used at all.
+
+    """
+    stamps = _stamps(raw_data)  # before the files are read: a change meanwhile makes the registry stale, never wrong
+    with build_in_memory() as build:
+        land_raw_files(build, raw_data, now=now, data_sets=REFERENCE_DATA_SETS)
+        stage_valid_records(build, policy, now=now)
+        agents, refused = _agents(build, policy)
+        return Registry(
+            agents=agents,
+            plans=_plans(build),
+            refused_endpoints=refused,
+            findings=_grouped(build.frame(_PLAN_FINDINGS).rows()),
+            rejected=tuple(_rejected(row) for row in build.frame(_REJECTED).iter_rows()),
+            raw_data=raw_data,
+            stamps=stamps,
+        )
+
+
+def _stamps(raw_data: Path) -> tuple[FileStamp, ...]:
+    try:
+        files = find_raw_files(raw_data, REFERENCE_DATA_SETS).files
+        found = [(file.name, file.path.stat()) for file in files]
+    except (InputFault, OSError):
+        return ()  # reading them says what is wrong
+    return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)
+
+
+def _agents(build: Build, policy: Policy) -> tuple[dict[str, Agent], dict[str, str]]:
+    agents, refused = {}, {}
+    for agent_id, name, status, text in build.frame(_AGENTS).iter_rows():
+        endpoint = None if text is None else json.loads(text)
+        if endpoint is not None:
+            try:
+                check_endpoint(endpoint, policy)
+            except EndpointFault as fault:
+                refused[agent_id] = f"has an endpoint that {fault}"
+                endpoint = None
+        agents[agent_id] = Agent(agent_id, name, status, endpoint)
+    return agents, refused
+
+
+def _plans(build: Build) -> dict[str, MissionPlan]:
+    capable = _grouped(build.frame(_CAPABILITIES).rows())
+    tasks: dict[str, list[PlannedTask]] = {}
+    for mission_id, task_id, name, order, depends_on, minutes, requires_approval in build.frame(_TASKS).iter_rows():
+        task = PlannedTask(
+            task_id, name, order, tuple(depends_on), minutes, requires_approval, tuple(capable.get(task_id, ()))
+        )
+        tasks.setdefault(mission_id, []).append(task)
+    kpis: dict[str, list[KpiTarget]] = {}
+    for mission_id, *values in build.frame(_KPIS).iter_rows():
+        kpis.setdefault(mission_id, []).append(KpiTarget(*values))
+    return {
+        mission_id: MissionPlan(
+            mission_id, name, owner, tuple(tasks.get(mission_id, ())), tuple(kpis.get(mission_id, ()))
+        )
+        for mission_id, name, owner in build.frame(_MISSIONS).iter_rows()
+    }
+
+
+def _grouped(rows: Sequence[tuple[Any, ...]]) -> dict[str, tuple[str, ...]]:
+    groups: dict[str, list[str]] = {}
+    for key, value in rows:
+        groups.setdefault(key, []).append(value)
+    return {key: tuple(values) for key, values in groups.items()}
+
+
+def _rejected(row: tuple[Any, ...]) -> RejectedRecord:
+    data_set, file, number, reason, record = row
+    return RejectedRecord(
+        data_set,
+        _named(record, "mission_id"),
+        _named(record, "task_id"),
+        f"Record {number} of {file} was rejected: {reason.rstrip('.')}.",
+    )
+
+
+def _named(record: str, name: str) -> str | None:
+    try:
+        values = json.loads(record)
+    except (ValueError, RecursionError):
+        return None
+    value = values.get(name) if isinstance(values, dict) else None
+    return None if value is None or isinstance(value, (dict, list)) else str(value)
