@@ -330,6 +330,50 @@ class RoutingPolicy(_Section):
         return self
 
 
+class GatesPolicy(_Section):
+    """What happens while a gate waits for a person. 0 minutes: never."""
+
+    reminder_after_minutes: NonNegative
+    time_limit_minutes: NonNegative
+    on_time_limit: Literal["escalate", "reject"]
+    escalate_to: str
+
+
+class InboxPolicy(_Section):
+    """What the approvers' page shows, and how long it knows somebody."""
+
+    session_hours: Positive
+    shown_characters: Annotated[int, Field(ge=1)]
+    open_shown: Annotated[int, Field(ge=1)]
+    decided_shown: Annotated[int, Field(ge=0)]
+
+
+class ExplorationPolicy(_Section):
+    """How often an attempt goes to another agent than the best."""
+
+    share: Share
+    seed: int
+
+
+class RunnerPolicy(_Section):
+    """How missions are run: attempts, waits, leases, and what an agent may be."""
+
+    max_attempts: Annotated[int, Field(ge=1)]
+    call_seconds: Positive
+    backoff_seconds: NonNegative
+    backoff_factor: Annotated[float, Field(ge=1)]
+    max_backoff_seconds: NonNegative
+    lease_seconds: Positive
+    store_wait_seconds: Positive
+    max_answer_bytes: Annotated[int, Field(ge=2)]
+    python_modules: tuple[str, ...]
+    commands: tuple[str, ...]
+    http_hosts: tuple[str, ...]
+    gates: GatesPolicy
+    inbox: InboxPolicy
+    exploration: ExplorationPolicy
+
+
 class FreshnessPolicy(_Section):
     """When the published warehouse counts as old."""
 
@@ -352,6 +396,7 @@ class Policy(_Section):
     confidence: ConfidencePolicy
     risk_rules: RiskRulesPolicy
     routing: RoutingPolicy
+    runner: RunnerPolicy
     freshness: FreshnessPolicy
     missions: dict[str, dict[str, Any]] = Field(default_factory=dict)
     sha256: str = ""

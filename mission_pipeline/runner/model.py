@@ -77,7 +77,7 @@ class Claim:
 
     ``tried``: agent of each earlier attempt, in order. ``agent_id``: set when this attempt was given to an agent before
     its worker died; the same agent is called again with the same key, so that it can tell. ``results``: of the tasks
-    that it depends on, by task.
+    that it depends on, by task. ``rejection``: why a person rejected the attempt before, None if none did.
     """
 
     run_id: str
@@ -96,6 +96,7 @@ class Claim:
     agent_id: str | None
     mission_input: Mapping[str, Any]
     results: Mapping[str, Any]
+    rejection: str | None = None
 
     @property
     def key(self) -> str:
@@ -157,3 +158,17 @@ class Decision:
     decided_by: str
     decided_at: datetime
     reason: str | None
+
+
+@dataclass(frozen=True)
+class TelemetryRow:
+    """A record that waits to be written to the raw data.
+
+    ``id`` grows in the order in which rows become ready: the pending rows are a sequence. ``line``: the record as
+    JSON, without a line end. ``created_at``: names the month of its file.
+    """
+
+    id: int
+    data_set: str
+    line: str
+    created_at: datetime

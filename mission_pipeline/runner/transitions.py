@@ -1,0 +1,728 @@
+"""What may happen to a run: each change in one transaction, under the run's lock. Opens no database, reads no clock.
+
+A run's row is locked first and its version compared last, so that two changes of one run never mix; a task changes only
+for the worker whose fence is the newest, a gate only while it is open.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from mission_pipeline.errors import StoreFault
+from mission_pipeline.policy import Policy
+from mission_pipeline.runner import risk, telemetry
+from mission_pipeline.runner.canonical import minutes, minutes_between, plain, sha256_of, to_json
+from mission_pipeline.runner.model import (
+    ENDED_RUNS,
+    AgentFault,
+    Answer,
+    BlockedReason,
+    Choice,
+    Claim,
+    KpiTarget,
+    MissionPlan,
+    Outcome,
+    RiskEvent,
+    RunStatus,
+    Verdict,
+)
+from mission_pipeline.runner.tables import approval, mission_run, mission_task, risk_event, task_attempt, task_dep
+
+Row = sa.Row[Any]
+
+COUNTED_KPI = "steps"
+"""Observed by counting the tasks that a run executed; nobody reports it."""
+
+
+TIME_LIMIT = "time limit"
+"""Who decided, where nobody did in time."""
+
+
+def insert_run(
+    connection: sa.Connection,
+    run_id: str,
+    plan: MissionPlan,
+    *,
+    now: datetime,
+    mission_input: Mapping[str, Any],
+    requested_by: str | None,
+    priority: str | None,
+    usual_minutes: float | None,
+    previous_kpis: Mapping[str, float],
+) -> None:
+    """Write a run with its plan; the tasks that depend on nothing can be claimed at once."""
+    first = [task for task in plan.tasks if not task.depends_on]
+    connection.execute(
+        sa.insert(mission_run).values(
+            run_id=run_id,
+            mission_id=plan.mission_id,
+            mission_name=plain(plan.mission_name),
+            owner=plain(plan.owner),
+            status="running",
+            requested_by=plain(requested_by),
+            priority=plain(priority),
+            created_at=now,
+            newest_at=now,
+            mission_input=to_json(mission_input),
+            kpi_targets=to_json([vars(target) for target in plan.kpis]),
+            kpis="{}",
+            previous_kpis=to_json(previous_kpis),
+            usual_minutes=usual_minutes,
+            open_tasks=len(plan.tasks),
+            live_tasks=len(first),
+            failures=0,
+            human_interventions=0,
+            escalations=0,
+            is_risk_flagged=False,
+            records=0,
+            version=1,
+        )
+    )
+    connection.execute(
+        sa.insert(mission_task),
+        [
+            {
+                "run_id": run_id,
+                "task_id": task.task_id,
+                "position": position,
+                "task_name": plain(task.task_name),
+                "task_order": task.task_order,
+                "estimated_minutes": task.estimated_minutes,
+                "requires_approval": task.requires_approval,
+                "capable_agents": to_json(task.capable_agents),
+                "status": "pending",
+                "open_dependencies": len(set(task.depends_on)),
+                "attempt": 1,
+                "fence": 0,
+                "due_at": None if task.depends_on else now,
+            }
+            for position, task in enumerate(plan.tasks)
+        ],
+    )
+    dependencies = [
+        {"run_id": run_id, "task_id": task.task_id, "depends_on": needed}
+        for task in plan.tasks
+        for needed in sorted(set(task.depends_on))
+    ]
+    if dependencies:
+        connection.execute(sa.insert(task_dep), dependencies)
+
+
+def renew(connection: sa.Connection, claim: Claim, clock_now: datetime, policy: Policy) -> Claim | None:
+    """Prolong a lease. None: the fence is lost. The run's lock is not needed: nothing but the lease changes."""
+    lease_until = clock_now + timedelta(seconds=policy.for_mission(claim.mission_id).runner.lease_seconds)
+    renewed = connection.execute(
+        sa.update(mission_task)
+        .where(*_is(claim), mission_task.c.fence == claim.fence, mission_task.c.status == "running")
+        .values(due_at=lease_until)
+    )
+    return replace(claim, lease_until=lease_until) if renewed.rowcount == 1 else None
+
+
+@dataclass(frozen=True)
+class DueAtGate:
+    """What the policy wants done about a gate that waits."""
+
+    risks: list[RiskEvent]
+    is_reminded: bool
+    is_escalated: bool
+    is_rejected: bool
+
+
+def due_at_gate(policy: Policy, gate: Row, now: datetime) -> DueAtGate:
+    """Return what is due at an open gate. Each limit holds from its very minute on; 0 minutes is never.
+
+    Args:
+        policy: of the gate's mission.
+        gate: of ``approval``.
+        now: the run's own time.
+    """
+    limits = policy.runner.gates
+    waited = minutes_between(gate.requested_at, now)
+    is_over = bool(limits.time_limit_minutes) and waited >= limits.time_limit_minutes
+    is_late = bool(limits.reminder_after_minutes) and waited >= limits.reminder_after_minutes
+    return DueAtGate(
+        risks=risk.approval_delay(policy, gate.task_id, waited),
+        is_reminded=is_late and gate.reminded_at is None,
+        is_escalated=is_over and limits.on_time_limit == "escalate" and gate.escalated_at is None,
+        is_rejected=is_over and limits.on_time_limit == "reject",
+    )
+
+
+class RunChange:
+    """A run whose row is locked, and what changes of it; ``settle`` ends the change.
+
+    ``now`` is the run's own time: where the clock was set back, it stands still until the clock has caught up, so that
+    nothing ends before it began. Leases and waits go by ``clock_now``.
+    """
+
+    def __init__(self, connection: sa.Connection, run: Row, clock_now: datetime, policy: Policy) -> None:
+        self._connection = connection
+        self._policy = policy.for_mission(run.mission_id)
+        self.run = run
+        self.clock_now = clock_now
+        self.now = max(clock_now, run.newest_at)
+        self._changed: dict[str, Any] = {}
+
+    @classmethod
+    def lock(
+        cls,
+        connection: sa.Connection,
+        run_id: str,
+        clock_now: datetime,
+        policy: Policy,
+        *,
+        is_patient: bool = True,
+    ) -> RunChange | None:
+        """Return the locked run; None if there is none, or another holds it and this call is not patient."""
+        asked = sa.select(mission_run).where(mission_run.c.run_id == run_id)
+        run = connection.execute(asked.with_for_update(skip_locked=not is_patient)).one_or_none()
+        return None if run is None else cls(connection, run, clock_now, policy)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run had ended before this change."""
+        return self.run.status in ENDED_RUNS
+
+    # ---------------------------------------------------------------- a worker's part
+
+    def take(self, task: Row, worker_id: str) -> Claim | None:
+        """Give a task to a worker. None: somebody was faster."""
+        lease = timedelta(seconds=self._policy.runner.lease_seconds)
+        lease_until = self.clock_now + lease
+        taken = self._connection.execute(
+            sa.update(mission_task)
+            .where(*_is(task), mission_task.c.fence == task.fence, mission_task.c.due_at == task.due_at)
+            .values(
+                status="running",
+                fence=task.fence + 1,
+                worker_id=plain(worker_id),
+                due_at=lease_until,
+                started_at=sa.func.coalesce(mission_task.c.started_at, self.now),
+            )
+        )
+        if taken.rowcount != 1:
+            return None
+        if self.run.started_at is None:
+            self._changed["started_at"] = self.now
+        known = self._connection.execute(sa.select(task_attempt).where(*_of(task))).all()
+        current = next((attempt for attempt in known if attempt.attempt == task.attempt), None)
+        if current is None:
+            self._connection.execute(
+                sa.insert(task_attempt).values(
+                    run_id=task.run_id, task_id=task.task_id, attempt=task.attempt, started_at=self.now
+                )
+            )
+            self._risks(risk.rework(self._policy, task.task_id, task.attempt, None))
+        earlier = sorted((attempt for attempt in known if attempt is not current), key=lambda attempt: attempt.attempt)
+        return Claim(
+            run_id=task.run_id,
+            mission_id=self.run.mission_id,
+            mission_name=self.run.mission_name,
+            task_id=task.task_id,
+            task_name=task.task_name,
+            attempt=task.attempt,
+            fence=task.fence + 1,
+            worker_id=worker_id,
+            lease_until=lease_until,
+            estimated_minutes=task.estimated_minutes,
+            requires_approval=task.requires_approval,
+            capable_agents=tuple(json.loads(task.capable_agents)),
+            tried=tuple(attempt.agent_id for attempt in earlier if attempt.agent_id is not None),
+            agent_id=None if current is None else current.agent_id,
+            mission_input=json.loads(self.run.mission_input),
+            results=self._results_before(task.task_id),
+            rejection=task.rejection,
+        )
+
+    def choose(self, claim: Claim, choice: Choice) -> bool:
+        """Write the agent of an attempt. False: the fence is lost.
+
+        Raises:
+            ValueError: the attempt was given to another agent before, who may have begun.
+        """
+        task = self._held(claim)
+        if task is None:
+            return False
+        attempt = self._attempt(task)
+        if attempt.agent_id is not None:
+            if attempt.agent_id != choice.agent_id:
+                raise ValueError(f"{claim.key} was given to {attempt.agent_id} before, not to {choice.agent_id}")
+            return True
+        self._change_attempt(
+            task,
+            agent_id=choice.agent_id,
+            reason=plain(choice.reason),
+            scores=to_json([dict(row) for row in choice.scores]),
+            warehouse_version=choice.warehouse_version,
+            is_exploration=choice.is_exploration,
+            chosen_at=self.now,
+        )
+        return True
+
+    def complete(self, claim: Claim, answer: Answer, work_seconds: float) -> bool:
+        """Keep an answer: the task is completed, or waits at its gate. False: the fence is lost.
+
+        Raises:
+            ValueError: the answer cannot be kept as JSON, or no agent was chosen.
+            TypeError: likewise.
+        """
+        task = self._held(claim)
+        if task is None:
+            return False
+        if self._attempt(task).agent_id is None:
+            raise ValueError(f"{claim.key} was given to nobody, so nobody can have answered")
+        result = to_json(answer.result)
+        self._change_attempt(
+            task,
+            answered_at=self.now,
+            work_seconds=work_seconds,
+            result=result,
+            result_sha256=sha256_of(result),
+            summary=plain(answer.summary),
+            kpis=to_json({plain(name): float(value) for name, value in answer.kpis.items()}),
+        )
+        self._risks(risk.task_overrun(self._policy, task.task_id, task.estimated_minutes, minutes(work_seconds)))
+        self._count(live_tasks=-1)
+        if not task.requires_approval:
+            self._end_attempt(task, "completed")
+            self._complete_task(task)
+            return True
+        self._open_gate(task, f"{task.run_id}:{task.task_id}:{task.attempt}", sha256_of(result))
+        self._change_task(task, status="blocked", blocked_reason="approval", due_at=None, worker_id=None)
+        return True
+
+    def fail(self, claim: Claim, fault: AgentFault, work_seconds: float) -> bool:
+        """Keep a fault: another attempt after a wait, or the task fails. False: the fence is lost."""
+        task = self._held(claim)
+        if task is None:
+            return False
+        self._change_attempt(task, answered_at=self.now, work_seconds=work_seconds, error=plain(str(fault)))
+        self._risks(risk.task_overrun(self._policy, task.task_id, task.estimated_minutes, minutes(work_seconds)))
+        self._count(live_tasks=-1, failures=1, escalations=int(fault.outcome == "escalated"))
+        self._end_attempt(task, fault.outcome)
+        self._risks(risk.repeated_failures(self._policy, self._value("failures"), self._value("escalations")))
+        limits = self._policy.runner
+        wait = min(limits.backoff_seconds * limits.backoff_factor ** (task.attempt - 1), limits.max_backoff_seconds)
+        self._again_or_fail(task, self.clock_now + timedelta(seconds=wait), rejection=None)
+        return True
+
+    # ---------------------------------------------------------------- a person's part
+
+    def decide(self, gate: Row, verdict: Verdict, *, by: str, reason: str | None, is_person: bool = True) -> bool:
+        """Write the decision at a gate and what follows from it. False: the gate is not open any more."""
+        decided = self._connection.execute(
+            sa.update(approval)
+            .where(approval.c.approval_id == gate.approval_id, approval.c.status == "open")
+            .values(status=verdict, decided_at=self.now, decided_by=plain(by), reason=plain(reason))
+        )
+        if decided.rowcount != 1:
+            return False
+        task = self._task(gate.task_id)
+        if is_person and (verdict == "rejected" or gate.escalated_at is not None):
+            self._count(human_interventions=1)
+        waited = minutes_between(gate.requested_at, self.now)
+        self._risks(risk.approval_delay(self._policy, task.task_id, waited))
+        self._end_attempt(task, verdict, gate.approval_id)
+        if verdict == "approved":
+            self._complete_task(task)
+        else:
+            self._risks(risk.rework(self._policy, task.task_id, task.attempt, "rejected"))
+            self._again_or_fail(task, self.clock_now, rejection=plain(reason))
+        return True
+
+    def reopen(self, gate: Row, result_sha256: str) -> str:
+        """Void a gate whose result is not what it was, and open another for what is there now. Return its name."""
+        self._connection.execute(
+            sa.update(approval)
+            .where(approval.c.approval_id == gate.approval_id, approval.c.status == "open")
+            .values(status="void")
+        )
+        task = self._task(gate.task_id)
+        gates = self._connection.execute(
+            sa.select(sa.func.count()).where(*_of(task, approval), approval.c.attempt == task.attempt)
+        ).scalar_one()
+        approval_id = f"{task.run_id}:{task.task_id}:{task.attempt}:{gates + 1}"
+        self._open_gate(task, approval_id, result_sha256)
+        return approval_id
+
+    def cancel(self, *, by: str, reason: str | None) -> None:
+        """End the run now. What an agent still answers is refused."""
+        gates = {
+            gate.task_id: gate.approval_id
+            for gate in self._connection.execute(
+                sa.select(approval).where(approval.c.run_id == self.run.run_id, approval.c.status == "open")
+            )
+        }
+        self._connection.execute(
+            sa.update(approval)
+            .where(approval.c.run_id == self.run.run_id, approval.c.status == "open")
+            .values(status="cancelled")
+        )
+        for task in self._tasks():
+            if task.ended_at is not None:
+                continue
+            if task.status == "running" or task.blocked_reason == "approval":
+                self._end_attempt(task, "cancelled", gates.get(task.task_id))
+            self._block(task, "run_cancelled")
+        self._changed |= {"cancelled_by": plain(by), "cancel_reason": plain(reason)}
+        self._changed |= {"open_tasks": 0, "live_tasks": 0}
+        self._count(human_interventions=1)
+
+    def observe_kpi(self, kpi_name: str, value: float) -> None:
+        """Write a KPI's value; a run that has ended gets a corrected record by ``settle``."""
+        self._observe({kpi_name: value})
+
+    def look_at_gate(self, gate: Row) -> bool:
+        """Do what the policy says about a gate that waits. Return whether anything changed."""
+        due = due_at_gate(self._policy, gate, self.now)
+        is_changed = self._risks(due.risks)
+        if due.is_rejected:
+            said = f"Nobody decided within {self._policy.runner.gates.time_limit_minutes:g} minutes."
+            return self.decide(gate, "rejected", by=TIME_LIMIT, reason=said, is_person=False) or is_changed
+        marks: dict[str, Any] = {}
+        if due.is_reminded:
+            marks["reminded_at"] = self.now
+        if due.is_escalated:
+            named = self._policy.runner.gates.escalate_to or self.run.owner
+            marks |= {"escalated_at": self.now, "escalated_to": plain(named)}
+            self._count(escalations=1)
+            self._risks(risk.repeated_failures(self._policy, self._value("failures"), self._value("escalations")))
+        if not marks:
+            return is_changed
+        marked = self._connection.execute(
+            sa.update(approval)
+            .where(approval.c.approval_id == gate.approval_id, approval.c.status == "open")
+            .values(**marks)
+        )
+        if marked.rowcount != 1:
+            raise StoreFault(f"The gate {gate.approval_id} was changed by somebody else meanwhile. Do it again.")
+        return True
+
+    # ---------------------------------------------------------------- the end of a change
+
+    def settle(self) -> None:
+        """Write what changed of the run; end it when no task is open; then write its record."""
+        if self.has_ended:
+            self._correct_record()
+        elif self._value("open_tasks") == 0:
+            self._end_run()
+        else:
+            self._changed["status"] = "running" if self._value("live_tasks") else "blocked"
+            self._write_run()
+
+    def _end_run(self) -> None:
+        tasks = self._tasks()
+        status: RunStatus = "completed" if all(task.status == "completed" for task in tasks) else "failed"
+        if "cancelled_by" in self._changed:
+            status = "cancelled"
+        self._changed |= {"status": status, "ended_at": self.now}
+        start = self._value("started_at") or self.run.created_at
+        if status != "cancelled":
+            self._risks(risk.long_run(self._policy, minutes_between(start, self.now), self.run.usual_minutes))
+        targets = self.kpi_targets()
+        if status == "completed" and any(target.kpi_name == COUNTED_KPI for target in targets):
+            self._observe({COUNTED_KPI: float(len(tasks))}, is_counted=True)
+        self._judge_kpis()
+        self._close_risks()
+        self._write_record()
+
+    def _correct_record(self) -> None:
+        if "kpis" not in self._changed:
+            return
+        self._judge_kpis()
+        self._close_risks()
+        self._write_record()
+
+    def _write_record(self) -> None:
+        """Write the run, its record and its risks into the outbox, and let everything of it go."""
+        version = self.run.records + 1
+        self._changed["records"] = version
+        run = self._write_run()
+        telemetry.keep(
+            self._connection, "mission_runs", run.run_id, telemetry.run_record(run), self.now, version=version
+        )
+        telemetry.make_ready(self._connection, run.run_id)
+
+    def _write_run(self) -> Row:
+        version = self.run.version
+        written = self._connection.execute(
+            sa.update(mission_run)
+            .where(mission_run.c.run_id == self.run.run_id, mission_run.c.version == version)
+            .values(**self._changed, newest_at=self.now, version=version + 1)
+        )
+        if written.rowcount != 1:
+            raise StoreFault(f"Run {self.run.run_id} was changed by somebody else meanwhile. Do it again.")
+        return self._connection.execute(sa.select(mission_run).where(mission_run.c.run_id == self.run.run_id)).one()
+
+    # ---------------------------------------------------------------- tasks and attempts
+
+    def _held(self, claim: Claim) -> Row | None:
+        """Return the task if the claim is its newest."""
+        task = self._task(claim.task_id)
+        return task if task.fence == claim.fence and task.status == "running" else None
+
+    def _task(self, task_id: str) -> Row:
+        return self._connection.execute(
+            sa.select(mission_task).where(mission_task.c.run_id == self.run.run_id, mission_task.c.task_id == task_id)
+        ).one()
+
+    def _tasks(self) -> Sequence[Row]:
+        return self._connection.execute(
+            sa.select(mission_task).where(mission_task.c.run_id == self.run.run_id).order_by(mission_task.c.position)
+        ).all()
+
+    def _change_task(self, task: Row, **values: Any) -> None:
+        """Change a task that is as it was read: its fence says so."""
+        changed = self._connection.execute(
+            sa.update(mission_task).where(*_is(task), mission_task.c.fence == task.fence).values(**values)
+        )
+        if changed.rowcount != 1:
+            raise StoreFault(f"Task {task.task_id} of run {task.run_id} was changed by somebody else. Do it again.")
+
+    def _attempt(self, task: Row) -> Row:
+        return self._connection.execute(
+            sa.select(task_attempt).where(*_of(task), task_attempt.c.attempt == task.attempt)
+        ).one()
+
+    def _change_attempt(self, task: Row, **values: Any) -> None:
+        self._connection.execute(
+            sa.update(task_attempt).where(*_of(task), task_attempt.c.attempt == task.attempt).values(**values)
+        )
+
+    def _end_attempt(self, task: Row, outcome: Outcome, approval_id: str | None = None) -> None:
+        """Close the task's attempt and log it. An attempt that no agent got is no execution, and has no log."""
+        self._change_attempt(task, outcome=outcome, finished_at=self.now)
+        attempt = self._attempt(task)
+        if attempt.agent_id is None:
+            return
+        gate = None
+        if approval_id is not None:
+            gate = self._connection.execute(sa.select(approval).where(approval.c.approval_id == approval_id)).one()
+        record = telemetry.execution_log(self.run, task, attempt, gate)
+        key = f"{task.run_id}:{task.task_id}:{attempt.attempt}"
+        telemetry.keep(self._connection, "task_execution_logs", key, record, self.now)
+
+    def _open_gate(self, task: Row, approval_id: str, result_sha256: str) -> None:
+        self._connection.execute(
+            sa.insert(approval).values(
+                approval_id=approval_id,
+                run_id=task.run_id,
+                task_id=task.task_id,
+                attempt=task.attempt,
+                status="open",
+                result_sha256=result_sha256,
+                requested_at=self.now,
+            )
+        )
+
+    def _complete_task(self, task: Row) -> None:
+        self._change_task(task, status="completed", blocked_reason=None, due_at=None, worker_id=None, ended_at=self.now)
+        self._count(open_tasks=-1)
+        kpis = self._attempt(task).kpis
+        self._observe(json.loads(kpis) if kpis else {})
+        waiting = mission_task.c.task_id.in_(
+            sa.select(task_dep.c.task_id).where(
+                task_dep.c.run_id == self.run.run_id, task_dep.c.depends_on == task.task_id
+            )
+        )
+        self._connection.execute(
+            sa.update(mission_task)
+            .where(mission_task.c.run_id == self.run.run_id, waiting)
+            .values(open_dependencies=mission_task.c.open_dependencies - 1)
+        )
+        freed = self._connection.execute(
+            sa.update(mission_task)
+            .where(
+                mission_task.c.run_id == self.run.run_id,
+                waiting,
+                mission_task.c.status == "pending",
+                mission_task.c.open_dependencies == 0,
+            )
+            .values(due_at=self.clock_now)
+        )
+        self._count(live_tasks=freed.rowcount)
+
+    def _again_or_fail(self, task: Row, due_at: datetime, *, rejection: str | None) -> None:
+        if task.attempt < self._policy.runner.max_attempts:
+            self._change_task(
+                task,
+                status="pending",
+                blocked_reason=None,
+                attempt=task.attempt + 1,
+                due_at=due_at,
+                worker_id=None,
+                rejection=rejection,
+            )
+            self._count(live_tasks=1)
+            return
+        self._change_task(
+            task,
+            status="failed",
+            blocked_reason=None,
+            due_at=None,
+            worker_id=None,
+            rejection=rejection,
+            ended_at=self.now,
+        )
+        self._count(open_tasks=-1)
+        for waiting in self._downstream(task.task_id):
+            self._block(waiting, "dependency_failed")
+            self._count(open_tasks=-1)
+
+    def _downstream(self, task_id: str) -> list[Row]:
+        """Return the tasks that depend on a task, near or far, and are not ended."""
+        needed_by: dict[str, list[str]] = defaultdict(list)
+        for row in self._connection.execute(sa.select(task_dep).where(task_dep.c.run_id == self.run.run_id)):
+            needed_by[row.depends_on].append(row.task_id)
+        found: set[str] = set()
+        unseen = [task_id]
+        while unseen:
+            new = set(needed_by[unseen.pop()]) - found
+            found |= new
+            unseen += new
+        return [task for task in self._tasks() if task.task_id in found and task.ended_at is None]
+
+    def _block(self, task: Row, reason: BlockedReason) -> None:
+        """End a task that will not run, or not run on. Its fence grows: what its worker still brings is refused."""
+        self._change_task(
+            task,
+            status="blocked",
+            blocked_reason=reason,
+            fence=task.fence + 1,
+            due_at=None,
+            worker_id=None,
+            ended_at=self.now,
+        )
+
+    def _results_before(self, task_id: str) -> dict[str, Any]:
+        rows = self._connection.execute(
+            sa.select(task_attempt.c.task_id, task_attempt.c.result)
+            .join(
+                task_dep,
+                sa.and_(task_dep.c.run_id == task_attempt.c.run_id, task_dep.c.depends_on == task_attempt.c.task_id),
+            )
+            .where(
+                task_dep.c.run_id == self.run.run_id,
+                task_dep.c.task_id == task_id,
+                task_attempt.c.outcome.in_(("completed", "approved")),
+            )
+            .order_by(task_attempt.c.task_id)
+        )
+        return {row.task_id: json.loads(row.result) for row in rows}
+
+    # ---------------------------------------------------------------- KPIs and risks
+
+    def kpi_targets(self) -> list[KpiTarget]:
+        """Return the KPIs of the run's mission as they were when it was made."""
+        return [KpiTarget(**target) for target in json.loads(self.run.kpi_targets)]
+
+    def _observe(self, kpis: Mapping[str, float], *, is_counted: bool = False) -> None:
+        new = {name: value for name, value in kpis.items() if is_counted or name != COUNTED_KPI}
+        known = json.loads(self._value("kpis"))
+        merged = to_json(known | new)
+        if merged != to_json(known):
+            self._changed["kpis"] = merged
+
+    def _judge_kpis(self) -> None:
+        observed = json.loads(self._value("kpis"))
+        previous = self._previous_kpis(set(observed)) if observed else {}
+        self._risks(risk.missed_kpis(self._policy, self.kpi_targets(), observed, previous))
+
+    def _previous_kpis(self, names: set[str]) -> dict[str, float]:
+        """Return of each KPI what the mission's runs before this one observed last."""
+        found: dict[str, float] = {}
+        earlier = self._connection.execute(
+            sa.select(mission_run.c.kpis)
+            .where(
+                mission_run.c.mission_id == self.run.mission_id,
+                mission_run.c.created_at < self.run.created_at,
+                mission_run.c.ended_at.is_not(None),
+                mission_run.c.kpis != "{}",
+            )
+            .order_by(mission_run.c.created_at.desc())
+        ).scalars()
+        for kpis in earlier:  # mostly one: runs of a mission observe the same KPIs
+            found = json.loads(kpis) | found
+            if names <= found.keys():
+                break
+        earlier.close()
+        return json.loads(self.run.previous_kpis) | found
+
+    def _risks(self, events: Iterable[RiskEvent]) -> bool:
+        """Keep risks, each once; one that grows keeps its name and gets the higher severity."""
+        is_changed = False
+        for event in events:
+            parts = (self.run.run_id, event.task_id or "run", event.risk_type, event.rule_subject)
+            event_id = ":".join(part for part in parts if part)
+            known = self._connection.execute(
+                sa.select(risk_event).where(risk_event.c.event_id == event_id)
+            ).one_or_none()
+            if known is None:
+                self._connection.execute(
+                    sa.insert(risk_event).values(
+                        event_id=event_id,
+                        run_id=self.run.run_id,
+                        task_id=event.task_id,
+                        risk_type=event.risk_type,
+                        severity=event.severity,
+                        description=plain(event.description),
+                        detected_at=self.now,
+                        status="open",
+                    )
+                )
+            elif known.status == "open" and risk.has_grown(event, known.severity):
+                self._connection.execute(
+                    sa.update(risk_event)
+                    .where(risk_event.c.event_id == event_id)
+                    .values(severity=event.severity, description=plain(event.description))
+                )
+            else:
+                continue
+            self._changed["is_risk_flagged"] = is_changed = True
+        return is_changed
+
+    def _close_risks(self) -> None:
+        """Close the run's open risks and put each into the outbox: its severity will not grow any more."""
+        is_open = (risk_event.c.run_id == self.run.run_id, risk_event.c.status == "open")
+        events = self._connection.execute(
+            sa.select(risk_event).where(*is_open).order_by(risk_event.c.detected_at, risk_event.c.event_id)
+        ).all()
+        if not events:
+            return
+        self._connection.execute(sa.update(risk_event).where(*is_open).values(status="closed"))
+        named_task = self._last_executed_task()
+        for event in events:
+            record = telemetry.risk_record(self.run, event, named_task)
+            telemetry.keep(self._connection, "mission_risk_events", event.event_id, record, self.now)
+
+    def _last_executed_task(self) -> str:
+        """Return the task that the run began last; the plan's first, if it began none."""
+        tasks = self._tasks()
+        begun = [task for task in tasks if task.started_at is not None]
+        last = max(begun, key=lambda task: (task.started_at, task.position)) if begun else tasks[0]
+        return str(last.task_id)
+
+    # ---------------------------------------------------------------- counters
+
+    def _value(self, name: str) -> Any:
+        return self._changed.get(name, getattr(self.run, name))
+
+    def _count(self, **changes: int) -> None:
+        for name, change in changes.items():
+            self._changed[name] = self._value(name) + change
+
+
+def _is(task: Row | Claim) -> tuple[sa.ColumnElement[bool], ...]:
+    return (mission_task.c.run_id == task.run_id, mission_task.c.task_id == task.task_id)
+
+
+def _of(task: Row, table: sa.Table = task_attempt) -> tuple[sa.ColumnElement[bool], ...]:
+    return (table.c.run_id == task.run_id, table.c.task_id == task.task_id)
