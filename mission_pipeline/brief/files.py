@@ -44,6 +44,23 @@ def write_atomically(path: Path, text: str) -> bool:
     return True
 
 
+def refuse_closed_folder(folder: Path) -> None:
+    """Make the folder unless it is there, and refuse one in which no file can be written.
+
+    Raises:
+        WarehouseFault: names the folder.
+
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise WarehouseFault(
+            f"{folder} cannot be written ({error.strerror or error}). Make it writable, or name another warehouse."
+        ) from error
+
+
 def _current_umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from mission_pipeline.brief.exports import write_exports
-from mission_pipeline.brief.store import StoredBrief, stored_briefs, write_brief, write_brief_files
+from mission_pipeline.brief.exports import EXPORTS_FOLDER, write_exports
+from mission_pipeline.brief.files import refuse_closed_folder
+from mission_pipeline.brief.store import BRIEFS_FOLDER, StoredBrief, stored_briefs, write_brief, write_brief_files
 from mission_pipeline.contracts.judged import ExecutiveBriefs, PortfolioSnapshots
 from mission_pipeline.derive.tables import DERIVED_TABLES, DerivedTable
 from mission_pipeline.errors import NothingToJudge, WarehouseFault
@@ -157,10 +158,12 @@ def brief_and_publish(build: Build, refresh: Refresh, days: Sequence[date]) -> t
 
     """
     refuse_half_a_refresh(build.stage_marks())
+    folder = refresh.settings.warehouse
+    for name in (BRIEFS_FOLDER, EXPORTS_FOLDER):
+        refuse_closed_folder(folder / name)  # before publishing: what is published and its files belong together
     in_order = sorted(days)  # each brief looks back at the newest one before its day
     briefs = tuple(write_brief(build, verdict_as_of(build, refresh.policy, day), refresh.policy) for day in in_order)
     refresh.warehouse.publish(build, published_views())
-    folder = refresh.settings.warehouse
     every_brief_file = write_brief_files(stored_briefs(build), folder)
     names = {day.isoformat() for day in days}
     publication = Publication(
