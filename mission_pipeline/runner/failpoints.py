@@ -37,6 +37,10 @@ class Failpoints:
         self._left = int(times or 1)
         self._lock = threading.Lock()
 
+    def is_armed(self, name: str) -> bool:
+        """Whether it is this place that the process dies at."""
+        return name == self._name
+
     def is_due(self, name: str) -> bool:
         """Count one more time at this place and return whether it is the last."""
         if name != self._name:
@@ -57,3 +61,13 @@ class Failpoints:
 
 
 NO_FAILPOINTS = Failpoints()
+
+
+def watch_commits(failpoints: Failpoints) -> None:
+    """Come by ``before_commit`` whenever a database that was opened to write is about to commit."""
+    from sqlalchemy import Connection, Engine, event
+
+    @event.listens_for(Engine, "commit")
+    def _about_to_commit(connection: Connection) -> None:
+        if connection.get_execution_options().get("is_write", False):
+            failpoints.reach("before_commit")

@@ -17,12 +17,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from mission_pipeline.errors import MissionPipelineError
 from mission_pipeline.runner.failpoints import NO_FAILPOINTS, Failpoints
+from mission_pipeline.runner.model import TelemetryRow
 
 ROWS_AT_ONCE = 1000
 """Rows of one journal: some hundred bytes each."""
@@ -35,32 +35,14 @@ class TelemetryNotWritten(MissionPipelineError):
     """The raw-data folder does not take the telemetry now. The store keeps it."""
 
 
-class OutboxRow(Protocol):
-    """A line of telemetry that waits: JSON without a line break, of a data set, made at a time (UTC, without zone)."""
-
-    @property
-    def id(self) -> int:
-        """Grows with every row."""
-
-    @property
-    def data_set(self) -> str:
-        """Name of the data set, as in the contract."""
-
-    @property
-    def line(self) -> str:
-        """One JSON object."""
-
-    @property
-    def created_at(self) -> datetime:
-        """Chooses the month's file."""
-
-
 class Outbox(Protocol):
     """What the exporter needs of a store."""
 
-    store_id: str
+    @property
+    def store_id(self) -> str:
+        """Tells this store's files from another's."""
 
-    def pending_telemetry(self, limit: int) -> Sequence[OutboxRow]:
+    def pending_telemetry(self, limit: int) -> Sequence[TelemetryRow]:
         """Return the first rows that are ready and not marked, in order."""
 
     def mark_exported(self, ids: list[int]) -> None:
@@ -135,7 +117,7 @@ def _export(store: Outbox, raw_data: Path, journal: int, failpoints: Failpoints)
     return exported
 
 
-def _planned(rows: Sequence[OutboxRow], raw_data: Path, store_id: str) -> list[_Append]:
+def _planned(rows: Sequence[TelemetryRow], raw_data: Path, store_id: str) -> list[_Append]:
     """Return what goes to which file, in the rows' order; each file ends with a whole line from here on."""
     texts: dict[str, list[str]] = {}
     for row in rows:

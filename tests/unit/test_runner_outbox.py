@@ -7,15 +7,14 @@ import resource
 import signal
 import sqlite3
 import threading
-from collections import namedtuple
 from datetime import datetime
 
 import pytest
 
 from mission_pipeline.runner.failpoints import FAILPOINTS, NO_FAILPOINTS, Failpoints
+from mission_pipeline.runner.model import TelemetryRow
 from mission_pipeline.runner.outbox import TelemetryNotWritten, export_telemetry
 
-Row = namedtuple("Row", "id data_set line created_at")
 FEBRUARY = datetime(2026, 2, 7, 12)
 DYING = ["before_append", "torn_append", "after_append", "after_mark"]
 
@@ -47,7 +46,7 @@ class Store:
         rows = self.ask(
             "select id, data_set, line, created_at from outbox where not is_exported order by id limit ?", limit
         )
-        return [Row(*rest, datetime.fromisoformat(at)) for *rest, at in rows]
+        return [TelemetryRow(*rest, datetime.fromisoformat(at)) for *rest, at in rows]
 
     def mark_exported(self, ids):
         self.ask(f"update outbox set is_exported = 1 where id in ({','.join(map(str, ids))})")

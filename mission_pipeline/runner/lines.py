@@ -1,0 +1,217 @@
+"""What the commands that run missions print for people: short lines, then what to do next. Computes no figure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mission_pipeline.runner.model import Decision
+
+_RUN_WORDS = {
+    "running": "goes on",
+    "blocked": "waits for a person",
+    "completed": "is completed",
+    "failed": "has failed",
+    "cancelled": "was cancelled",
+}
+_BLOCKED_WORDS = {
+    "approval": "waits for a person",
+    "dependency_failed": "cannot be done",
+    "run_cancelled": "cancelled",
+}
+_LONGEST_CELL = 48
+
+State = Mapping[str, Any]
+
+
+def of_run(state: State, options: str) -> list[str]:
+    """Return where a run stands, task by task, and what to do next."""
+    return [*_head(state), "", *_tasks(state), *_next(state, options)]
+
+
+def of_state(state: State, options: str) -> list[str]:
+    """Return all of a run that a person asks for: also routing, risks and KPIs."""
+    lines = [*_head(state), *_circumstances(state), "", *_tasks(state)]
+    parts = {
+        "Why these agents": [
+            f"{task} attempt {number}: {choice['agent_id']}: {choice['reason']}"
+            for task, choices in state["routing_by_task_id"].items()
+            for number, choice in enumerate(choices, start=1)
+        ],
+        "Faults": [
+            f"{task}: {found['error']}" for task, found in state["task_results_by_id"].items() if found.get("error")
+        ],
+        "Risks": [
+            f"{event['severity']:<6}  {event['risk_type']}: {event['description']}" for event in state["risk_events"]
+        ],
+        "KPIs": _kpis(state["kpi_gap_summary"]),
+    }
+    for title, found in parts.items():
+        if found:
+            lines += ["", f"{title}:", *(f"  {line}" for line in found)]
+    return [*lines, *_next(state, options)]
+
+
+def of_runs(runs: Sequence[State]) -> list[str]:
+    """Return a line per run."""
+    if not runs:
+        return ["No run yet. Start one:  mission run M001"]
+    rows = [
+        (run["run_id"], run["mission_id"], _RUN_WORDS[run["status"]], f"created {_time(run['created_at'])}")
+        for run in runs
+    ]
+    return [*_table(rows), "", "More about one:  mission status RUN"]
+
+
+def of_gates(gates: Sequence[State], options: str) -> list[str]:
+    """Return what waits for a decision."""
+    if not gates:
+        return ["Nothing waits for a person."]
+    lines = []
+    for gate in gates:
+        lines += [
+            f"{gate['approval_id']}  since {_time(gate['requested_at'])}{_pressing(gate)}",
+            f"  {gate['mission_id']} {gate.get('mission_name') or ''}".rstrip()
+            + f", {gate['task_id']} {gate.get('task_name') or ''}".rstrip()
+            + (f", by {gate['agent_id']}" if gate.get("agent_id") else ""),
+            *([f"  {gate['summary']}"] if gate.get("summary") else []),
+            "",
+        ]
+    first = shlex.quote(gates[0]["approval_id"])
+    return [
+        *lines,
+        f"See the results:  mission inbox{options}",
+        f"Decide here:      mission approve {first} --by NAME{options}",
+        f"                  mission reject {first} --by NAME --reason TEXT{options}",
+    ]
+
+
+def of_decided(gates: Sequence[State]) -> list[str]:
+    """Return what was decided before."""
+    if not gates:
+        return ["Nothing was decided yet."]
+    return _table(
+        (
+            gate["approval_id"],
+            gate["status"],
+            f"by {gate['decided_by']}" if gate.get("decided_by") else "",
+            _time(gate["decided_at"]) if gate.get("decided_at") else "",
+            gate.get("reason") or "",
+        )
+        for gate in gates
+    )
+
+
+def of_decision(decision: Decision, state: State, options: str) -> list[str]:
+    """Return what a decision has brought about."""
+    said = f"{decision.approval_id} {decision.verdict} by {decision.decided_by}."
+    return [said, "", *of_run(state, options)]
+
+
+def of_worker(tasks_done: int, waiting: Sequence[State], options: str) -> list[str]:
+    """Return what a worker did, and what it leaves to people."""
+    did = f"{tasks_done:,} task{'' if tasks_done == 1 else 's'} done." if tasks_done else "There was nothing to do."
+    if not waiting:
+        return [did, "Nothing waits for a person."]
+    number = f"{len(waiting):,} result{' waits' if len(waiting) == 1 else 's wait'} for a person"
+    return [did, f"{number}:  mission approvals{options}"]
+
+
+def of_kpi(state: State, name: str) -> list[str]:
+    """Return how a KPI stands against its target now."""
+    found = [gap for gap in state["kpi_gap_summary"] if gap["kpi_name"] == name]
+    lines = [f"Recorded for {state['run_id']}.", *(f"  {line}" for line in _kpis(found))]
+    if state["ended_at"] is not None:
+        lines.append("Its record was corrected; the next `mission refresh` counts it.")
+    return lines
+
+
+# ---------------------------------------------------------------------- parts
+
+
+def _head(state: State) -> list[str]:
+    name = " ".join(filter(None, (state["mission_id"], state.get("mission_name"))))
+    return [f"{state['run_id']} of {name} {_RUN_WORDS[state['status']]}."]
+
+
+def _circumstances(state: State) -> list[str]:
+    parts = [
+        f"created {_time(state['created_at'])}",
+        f"ended {_time(state['ended_at'])}" if state["ended_at"] else "",
+        f"requested by {state['requested_by']}" if state["requested_by"] else "",
+        f"priority {state['priority']}" if state["priority"] else "",
+    ]
+    return [", ".join(filter(None, parts))]
+
+
+def _tasks(state: State) -> list[str]:
+    rows = []
+    for task in state["plan_tasks"]:
+        task_id = task["task_id"]
+        found = state["task_results_by_id"].get(task_id) or {}
+        status = state["task_status_by_id"][task_id]
+        word = _BLOCKED_WORDS.get(state["blocked_reason_by_id"].get(task_id, ""), status)
+        agent = found.get("agent_id") or ""
+        said = found.get("summary") or found.get("error") or ""
+        rows.append((task_id, task.get("task_name") or "", word, agent, said))
+    return _table(rows)
+
+
+def _next(state: State, options: str) -> list[str]:
+    run_id = shlex.quote(state["run_id"])
+    if state["status"] == "running":
+        return ["", f"To go on:  mission worker --until-idle{options}"]
+    lines = []
+    for gate in state["hitl_queue"]:
+        name = shlex.quote(gate["approval_id"])
+        lines += [
+            "",
+            f"{gate['task_id']} waits since {_time(gate['requested_at'])}{_pressing(gate)}. Look at it, then decide:",
+            f"  mission inbox{options}",
+            f"  mission approve {name} --by NAME{options}",
+            f"  mission reject {name} --by NAME --reason TEXT{options}",
+        ]
+    if state["status"] == "failed":
+        lines = ["", f"What went wrong:  mission status {run_id}{options}"]
+    if state["status"] == "completed":
+        lines = ["", f"To see it in the brief:  mission refresh{options}"]
+    return lines
+
+
+def _pressing(gate: State) -> str:
+    if gate.get("escalated_at"):
+        to = gate.get("escalated_to")
+        return f", escalated{f' to {to}' if to else ''}"
+    return ", reminded" if gate.get("reminded_at") else ""
+
+
+def _kpis(gaps: Iterable[State]) -> list[str]:
+    rows = []
+    for gap in gaps:
+        value, target = gap["value"], gap["target_value"]
+        rows.append(
+            (
+                gap["kpi_name"],
+                "not observed" if value is None else f"{value:g}",
+                "" if target is None else f"target {target:g}",
+                "" if gap["is_met"] is None else ("met" if gap["is_met"] else f"{gap['gap']:g} to go"),
+            )
+        )
+    return _table(rows)
+
+
+def _time(text: str) -> str:
+    """Return a time without its seconds, in UTC as all of them."""
+    return f"{text[:10]} {text[11:16]} UTC"
+
+
+def _table(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return rows as aligned lines; only the last column may be long."""
+    cells = [[_short(cell) for cell in row[:-1]] + [row[-1]] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_CELL else f"{text[: _LONGEST_CELL - 2]} …"

@@ -1,0 +1,283 @@
+"""Works on runs: takes tasks that can be done, chooses an agent, calls it, keeps what it answered. Decides nothing.
+
+Every step is durable in the store before the next begins, so a worker may die at any moment: its lease ends, and
+another one takes the same attempt with the same key. An agent is called outside of any transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from mission_pipeline.errors import MissionPipelineError
+from mission_pipeline.policy import Policy
+from mission_pipeline.runner.adapters import Adapter, adapter_for, request_for
+from mission_pipeline.runner.failpoints import NO_FAILPOINTS, Failpoints
+from mission_pipeline.runner.model import Agent, AgentFault, Answer, Claim
+from mission_pipeline.runner.outbox import TelemetryNotWritten, export_telemetry
+from mission_pipeline.runner.registry import Registry
+from mission_pipeline.runner.routing import Router
+from mission_pipeline.runner.store import Missions
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+"""Seconds between two looks for work: short while there is some, longer the longer there is none."""
+
+SECONDS_BETWEEN_LOOKS_AT_GATES = 1.0
+SECONDS_BETWEEN_LOOKS_AT_THE_REGISTRY = 1.0
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a worker works with; tests put in their own."""
+
+    load_registry: Callable[[], Registry]
+    router: Router
+    policy: Policy
+    raw_data: Path
+    clock: Callable[[], datetime]
+    failpoints: Failpoints = NO_FAILPOINTS
+    say: Callable[[str], None] = lambda _: None
+
+
+@dataclass
+class _Held:
+    """The claims at hand, each as it was last renewed."""
+
+    claims: dict[str, Claim] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def kept(self, claim: Claim) -> Iterator[None]:
+        with self.lock:
+            self.claims[claim.key] = claim
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.claims.pop(claim.key, None)
+
+    def all(self) -> list[Claim]:
+        with self.lock:
+            return list(self.claims.values())
+
+
+class Worker:
+    """Some threads that do tasks, one that renews their leases, and the caller's, which looks after the rest.
+
+    ``run_id``: work on this run alone, and end when it has ended or waits for people only. ``until_idle``: end when all
+    of them have.
+    """
+
+    def __init__(
+        self, store: Missions, tools: Tools, *, threads: int = 4, run_id: str | None = None, until_idle: bool = False
+    ) -> None:
+        self._store, self._tools = store, tools
+        self._run_id, self._ends_when_idle = run_id, until_idle or run_id is not None
+        self._name = f"{socket.gethostname()}-{os.getpid()}"
+        self._number_of_threads = threads
+        self._registry = tools.load_registry()
+        self._held = _Held()
+        self._stopping, self._finished = threading.Event(), threading.Event()
+        self._changed = threading.Condition()
+        self._changes = 0
+        self._done = 0
+        self._fault: BaseException | None = None
+        self._said_of_telemetry: str | None = None
+
+    def stop(self) -> None:
+        """Take no further task; ``work`` returns when those at hand are done. May be called from a signal's handler."""
+        self._stopping.set()
+
+    @property
+    def at_hand(self) -> int:
+        """How many tasks are being done."""
+        return len(self._held.all())
+
+    @property
+    def tasks_done(self) -> int:
+        """How many attempts it brought to a result that counts."""
+        return self._done
+
+    def work(self) -> str | None:
+        """Work until there is nothing left to do, or until ``stop``.
+
+        Returns:
+            A sentence where telemetry could not be written at the end: the store keeps it.
+
+        Raises:
+            MissionPipelineError: the store cannot be used; what was done is kept, tasks at hand are taken up again.
+
+        """
+        self._export(wait_seconds=0)
+        threads = [
+            threading.Thread(target=self._guarded, args=(self._do_tasks, f"{self._name}/{number}"), daemon=True)
+            for number in range(1, self._number_of_threads + 1)
+        ]
+        renewing = threading.Thread(target=self._guarded, args=(self._renew_leases,), daemon=True)
+        for thread in (renewing, *threads):
+            thread.start()
+        try:
+            self._look_after_the_rest()
+        finally:
+            self._stopping.set()
+            self._tell_change()
+            if self.at_hand:
+                self._tools.say(f"finishing {self.at_hand} at hand; once more leaves them to another worker")
+            for thread in threads:
+                thread.join()
+            self._finished.set()
+            renewing.join()
+        if self._fault is not None:
+            raise self._fault
+        try:
+            export_telemetry(self._store, self._tools.raw_data, failpoints=self._tools.failpoints)
+        except TelemetryNotWritten as fault:
+            return str(fault)
+        return None
+
+    # ------------------------------------------------------------------ the caller's thread
+
+    def _look_after_the_rest(self) -> None:
+        gates_at = registry_at = 0.0
+        pause, seen = SHORTEST_PAUSE, self._changes
+        while not self._stopping.is_set():
+            now = time.monotonic()
+            if now >= gates_at:
+                gates_at = now + SECONDS_BETWEEN_LOOKS_AT_GATES
+                if self._store.look_at_gates():
+                    self._tell_change()
+            if now >= registry_at:
+                registry_at = now + SECONDS_BETWEEN_LOOKS_AT_THE_REGISTRY
+                self._reload_registry()
+            self._export(wait_seconds=0)
+            if self._ends_when_idle and not self._store.has_work(self._run_id):
+                return
+            pause = SHORTEST_PAUSE if seen != self._changes else min(2 * pause, LONGEST_PAUSE)
+            seen = self._await_change(seen, pause)
+
+    def _reload_registry(self) -> None:
+        if not self._registry.is_stale():
+            return
+        try:
+            self._registry = self._tools.load_registry()
+        except MissionPipelineError as fault:
+            self._tools.say(f"the registry is used as it was: {fault}")
+
+    def _export(self, *, wait_seconds: float) -> None:
+        """Write telemetry where some waits. What hinders it is said once, and tried again: the missions go on."""
+        try:
+            if self._store.pending_telemetry(1):
+                export_telemetry(
+                    self._store, self._tools.raw_data, wait_seconds=wait_seconds, failpoints=self._tools.failpoints
+                )
+            self._said_of_telemetry = None
+        except TelemetryNotWritten as fault:
+            if self._said_of_telemetry is None:
+                self._tools.say(str(fault))
+            self._said_of_telemetry = str(fault)
+
+    # ------------------------------------------------------------------ the threads
+
+    def _guarded(self, work: Callable[..., None], *arguments: str) -> None:
+        """Let a fault end the whole worker, and reach the caller."""
+        try:
+            work(*arguments)
+        except BaseException as fault:
+            self._fault = self._fault or fault
+            self._stopping.set()
+            self._tell_change()
+
+    def _renew_leases(self) -> None:
+        pause = self._tools.policy.runner.lease_seconds / 3
+        while not self._finished.wait(pause):
+            for claim in self._held.all():
+                # A lost one is done to its end all the same: its answer comes too late and is refused then.
+                self._store.renew(claim)
+
+    def _do_tasks(self, worker_id: str) -> None:
+        adapters: dict[str, tuple[Agent, Adapter]] = {}
+        pause, seen = SHORTEST_PAUSE, self._changes
+        while not self._stopping.is_set():
+            claim = self._store.claim(worker_id, self._run_id)
+            if claim is not None:
+                with self._held.kept(claim):
+                    self._do(claim, adapters)
+                self._tell_change()
+                pause, seen = SHORTEST_PAUSE, self._changes
+                continue
+            due = self._store.next_due(self._run_id)
+            wait = pause if due is None else min(pause, (due - self._tools.clock()).total_seconds())
+            pause = SHORTEST_PAUSE if seen != self._changes else min(2 * pause, LONGEST_PAUSE)
+            seen = self._await_change(seen, max(wait, 0.005))
+
+    def _do(self, claim: Claim, adapters: dict[str, tuple[Agent, Adapter]]) -> None:
+        """Do one attempt of a task, from the choice of its agent to its result."""
+        reach = self._tools.failpoints.reach
+        reach("after_claim")
+        agents = self._registry.agents
+        choice = self._tools.router.choose(claim, agents)
+        if choice is None or claim.agent_id not in (None, choice.agent_id):
+            gone = claim.agent_id or ", ".join(claim.capable_agents)
+            fault = AgentFault(f"No agent could be asked: of {gone} none is available any more.")
+            self._tell(claim, self._store.fail(claim, fault, 0.0), f"failed: {fault}")
+            return
+        if not self._store.choose(claim, choice):
+            self._tell(claim, False, "")
+            return
+        reach("after_choose")
+        start = time.monotonic()
+        answer = self._answer(claim, agents[choice.agent_id], adapters)
+        seconds = time.monotonic() - start
+        reach("after_call")
+        by = f"by {choice.agent_id} in {seconds:.1f} s"
+        if isinstance(answer, AgentFault):
+            is_kept = self._store.fail(claim, answer, seconds)
+            said = f"{answer.outcome.replace('_', ' ')} {by}: {answer}"
+        else:
+            is_kept = self._store.complete(claim, answer, seconds)
+            said = f"{'done ' + by + ', waits for a person' if claim.requires_approval else 'completed ' + by}"
+            said += f": {answer.summary}" if answer.summary else ""
+            if is_kept:
+                with self._changed:
+                    self._done += 1
+        reach("after_complete")
+        self._tell(claim, is_kept, said)
+
+    def _answer(self, claim: Claim, agent: Agent, adapters: dict[str, tuple[Agent, Adapter]]) -> Answer | AgentFault:
+        """Call the agent. Whatever it does, and whatever is wrong with the way to it, fails the attempt alone."""
+        policy = self._tools.policy.for_mission(claim.mission_id)
+        try:
+            known = adapters.get(agent.agent_id)
+            if known is None or known[0] != agent:
+                known = adapters[agent.agent_id] = (agent, adapter_for(agent, policy))
+            return known[1].call(request_for(claim, claim.rejection), timeout_seconds=policy.runner.call_seconds)
+        except AgentFault as fault:
+            return fault
+        except Exception as fault:
+            return AgentFault(f"{type(fault).__name__}: {fault}")
+
+    def _tell(self, claim: Claim, is_kept: bool, said: str) -> None:
+        attempt = f" (attempt {claim.attempt})" if claim.attempt > 1 else ""
+        late = "too late: its lease was over, and the task is another worker's"
+        self._tools.say(f"{claim.run_id}  {claim.task_id}{attempt} {said if is_kept else late}")
+
+    # ------------------------------------------------------------------ waking each other
+
+    def _tell_change(self) -> None:
+        with self._changed:
+            self._changes += 1
+            self._changed.notify_all()
+
+    def _await_change(self, seen: int, seconds: float) -> int:
+        """Wait for a change since the one seen, or that long; return the newest."""
+        with self._changed:
+            if self._changes == seen and not self._stopping.is_set():
+                self._changed.wait(seconds)
+            return self._changes
