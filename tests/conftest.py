@@ -5,7 +5,9 @@ import json
 import os
 import pickle
 import shutil
+import tempfile
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -36,11 +38,28 @@ def policy():
     return load_policy(SHIPPED_POLICY_FILE)
 
 
+@cache
+def empty_history():
+    """An empty history of Dagster's, which takes longer to make than to copy; gone when the tests end."""
+    from mission_pipeline.orchestration.instance import history
+
+    folder = tempfile.TemporaryDirectory(prefix="history-")
+    with history(Path(folder.name)):
+        return folder
+
+
+def give_history(warehouse):
+    """Give a warehouse's folder an empty history, unless it has one."""
+    if not (warehouse / ".dagster").exists():
+        shutil.copytree(empty_history().name, warehouse / ".dagster")
+
+
 def refresh_into(raw_data, folder, *, now, as_of=None, rebuild=False):
     """Refresh by Dagster; return its outcome, the warehouse and the brief's JSON."""
     from mission_pipeline.orchestration.refresh import run_refresh
 
     chosen = Settings(raw_data, folder, SHIPPED_POLICY_FILE, datetime.fromisoformat(now))
+    give_history(folder)
     outcome = run_refresh(chosen, as_of=as_of, rebuild=rebuild, on_progress=lambda _: None)
     brief = json.loads((folder / "briefs" / f"{outcome.as_of}.json").read_text(encoding="utf-8"))
     return outcome, Warehouse(folder), brief

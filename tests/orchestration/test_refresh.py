@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 import dagster as dg
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, give_history
 
 from mission_pipeline.contracts.derived import TaskOverrunRates
 from mission_pipeline.errors import ContractBroken, NothingToJudge, PolicyFault, WarehouseFault
@@ -27,9 +27,10 @@ BRIEF_STAGE = [BRIEF, dg.AssetKey(["marts", "verdict_figures"]), PUBLISHED]
 
 @pytest.fixture
 def settings(shipped, tmp_path):
-    """A copy of the refreshed warehouse of the shipped data, with its history left behind."""
+    """A copy of the refreshed warehouse of the shipped data, with an empty history instead of its own."""
     copy = tmp_path / "a warehouse"
     shutil.copytree(shipped.settings.warehouse, copy, ignore=shutil.ignore_patterns(".dagster"))
+    give_history(copy)
     return Settings(REPOSITORY / "raw_data", copy, SHIPPED_POLICY_FILE, NOW)
 
 

@@ -17,6 +17,8 @@ from mission_pipeline.judge.missions_as_of import missions_as_of
 
 FIRST = date(2026, 3, 1)
 DAYS = 6
+BUILD = build_in_memory()
+"""For one portfolio after the other: each writes every table that the judgement reads."""
 
 some_runs = st.lists(
     st.builds(
@@ -60,11 +62,10 @@ def events_for(runs, seeds):
 
 
 def judged(runs, events, policy, through):
-    build = build_in_memory()
-    given(build, runs, missions=["A", "B"], events=events)
-    inputs = read_inputs(build)
+    given(BUILD, runs, missions=["A", "B"], events=events)
+    inputs = read_inputs(BUILD)
     days = judge_all_days(inputs, policy, FIRST, through)
-    return build, [scorecards_frame(days), triggers_frame(days), snapshots_frame(days)]
+    return [scorecards_frame(days), triggers_frame(days), snapshots_frame(days)]
 
 
 @settings(max_examples=20)
@@ -72,14 +73,14 @@ def judged(runs, events, policy, through):
 def test_a_day_is_judged_as_if_nothing_had_come_later(policy, runs, seeds, offset):
     runs = in_run_order(runs)
     events, then = events_for(runs, seeds), FIRST + timedelta(days=offset)
-    _, now = judged(runs, events, policy, FIRST + timedelta(days=DAYS + 4))
+    now = judged(runs, events, policy, FIRST + timedelta(days=DAYS + 4))
     still_open = [
         {**one, "status": "running", "run_date": one["start_time"].date()} if one["run_date"] > then else one
         for one in runs
         if one["start_time"].date() <= then
     ]
     known = [one for one in events if one["detected_at"].date() <= then]
-    _, at_the_time = judged(still_open, known, policy, then)
+    at_the_time = judged(still_open, known, policy, then)
     for late, early in zip(now, at_the_time, strict=True):
         day = late.columns[0] if late.columns[0] != "mission_id" else "as_of_date"
         assert late.filter(pl.col(day) <= then).equals(early, null_equal=True)
@@ -99,13 +100,13 @@ def test_a_run_left_out_is_as_if_it_had_not_been(policy, runs, seeds):
 
     def statuses(some):
         ids = {one["run_id"] for one in some}
-        build, (cards, _, snapshots) = judged(some, [e for e in events if e["run_id"] in ids], policy, through)
+        cards, _, snapshots = judged(some, [e for e in events if e["run_id"] in ids], policy, through)
         last = dict(cards.filter(pl.col("as_of_date") == through).select("mission_id", "status").iter_rows())
-        return build, snapshots["status"][-1], last
+        return snapshots["status"][-1], last
 
-    build, status, missions = statuses(runs)
+    status, missions = statuses(runs)
     confidence = confidence_as_of(
-        missions_as_of(read_inputs(build, through=through), policy, through), policy, RecordCounts(1, 0)
+        missions_as_of(read_inputs(BUILD, through=through), policy, through), policy, RecordCounts(1, 0)
     )
     worse = {"NO_DATA": -1, "ON_TRACK": 0, "WATCH": 1, "ATTENTION_REQUIRED": 2}
     deciding = (
@@ -115,7 +116,7 @@ def test_a_run_left_out_is_as_if_it_had_not_been(policy, runs, seeds):
     )
     finished = [one for one in runs if one["mission_id"] in deciding and one["status"] in ("completed", "failed")]
     tried = [one for m in deciding for one in [f for f in finished if f["mission_id"] == m][-20:]]
-    flips = sum(statuses([other for other in runs if other is not one])[1] != status for one in tried)
+    flips = sum(statuses([other for other in runs if other is not one])[0] != status for one in tried)
     found = [reason.facts["flipping_runs"] for reason in confidence.reasons if reason.kind == "single_run"]
     assert found == ([flips] if flips else [])
 
@@ -129,7 +130,7 @@ def known_mean(values):
 @examples(some_runs)
 def test_means_autonomy_friction_and_outcome_are_those_of_plain_arithmetic(policy, runs):
     runs = in_run_order([{**one, "mission_id": "A"} for one in runs])
-    _, (cards, _, _) = judged(runs, [], policy, FIRST + timedelta(days=DAYS + 4))
+    cards, _, _ = judged(runs, [], policy, FIRST + timedelta(days=DAYS + 4))
     card = cards.filter((pl.col("mission_id") == "A") & (pl.col("as_of_date") == FIRST + timedelta(days=DAYS + 4)))
     [card] = card.to_dicts()
     finished = [one for one in runs if one["status"] in ("completed", "failed")]
@@ -171,7 +172,7 @@ def test_runs_that_are_all_alike_give_their_mission_their_own_score(
 ):
     one = run("A", "2026-03-01", kpi=5, status=status, human_interventions=interventions, escalations=escalations,
               risk_flagged=flagged, approval_delay_minutes=2.0)  # fmt: skip
-    _, (cards, _, _) = judged([one] * n, [], policy, FIRST)
+    cards, _, _ = judged([one] * n, [], policy, FIRST)
     assert cards["autonomy_score"][0] == pytest.approx(autonomy(one))
 
 
@@ -184,7 +185,7 @@ def test_judging_in_pieces_gives_the_same_bits(policy, monkeypatch):
         for mission in "AB" for day in np.sort(rng.integers(0, 60, 40))
     ]  # fmt: skip
     through = FIRST + timedelta(days=60)
-    _, whole = judged(runs, [], policy, through)
+    whole = judged(runs, [], policy, through)
     monkeypatch.setattr("mission_pipeline.judge.days._STATES_AT_ONCE", 3)
-    _, pieces = judged(runs, [], policy, through)
+    pieces = judged(runs, [], policy, through)
     assert all(one.equals(other, null_equal=True) for one, other in zip(whole, pieces, strict=True))

@@ -22,6 +22,8 @@ FIELDS = {
     "kpi": "kpi",
 }
 MISSIONS = "ABCDEF"
+BUILD = build_in_memory()
+"""For one portfolio after the other: each writes every table that the judgement reads."""
 
 
 def often(*values):
@@ -64,17 +66,15 @@ def statuses_with(policy, runs, events, changes):
         more.append({**own[place], "run_date": AS_OF, **change})
         latest, new = f"{mission}-{place + 1:04}", f"{mission}-{len(own) + 1:04}"
         more_events += [{**one, "run_id": new} for one in events if one["run_id"] == latest]
-    build = build_in_memory()
-    given(build, more, missions=list(MISSIONS), events=more_events)
-    days = judge_all_days(read_inputs(build), policy, FIRST, AS_OF)
+    given(BUILD, more, missions=list(MISSIONS), events=more_events)
+    days = judge_all_days(read_inputs(BUILD), policy, FIRST, AS_OF)
     cards = scorecards_frame(days).filter(pl.col("as_of_date") == AS_OF)
     return dict(cards.select("mission_id", "status").iter_rows())
 
 
 def levers_of(policy, runs, events):
-    build = build_in_memory()
-    given(build, runs, missions=list(MISSIONS), events=events)
-    return levers_as_of(missions_as_of(read_inputs(build, through=AS_OF), policy, AS_OF))
+    given(BUILD, runs, missions=list(MISSIONS), events=events)
+    return levers_as_of(missions_as_of(read_inputs(BUILD, through=AS_OF), policy, AS_OF))
 
 
 def assert_that_each_change_is_needed_and_enough(policy, runs, events, levers):

@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_claims(policy):
 
 
 def test_the_judgement_and_the_brief_are_timed_part_by_part(tmp_path):
-    turns = judgement.measure(tmp_path, portfolio(days=180), turns=2)
+    turns = judgement.measure(tmp_path, portfolio(), turns=2)
     assert len(turns) == 2
     for one in turns:
         assert list(one.seconds) == [
