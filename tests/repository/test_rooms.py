@@ -22,8 +22,8 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "memory": set(),
     "cli": FOUNDATIONS | {"memory", "brief", "orchestration", "ingest", "validate", "cli_missions", "cli_inbox"},
-    "cli_missions": FOUNDATIONS | {"runner", "brief"},
-    "cli_inbox": FOUNDATIONS | {"runner"},
+    "cli_missions": FOUNDATIONS | {"cli", "runner"},
+    "cli_inbox": FOUNDATIONS | {"cli", "runner"},
 }
 
 

@@ -1,1 +1,1 @@
-"""A small web page on this machine where people decide at gates: what is asked, the result to judge, approve or reject."""
+"""A small web page on this machine where people decide at gates: what is asked, the result, approve or reject."""

@@ -70,8 +70,8 @@ class Access:
 def refusal_of(headers: Mapping[str, str]) -> str | None:
     """Return why a request is not from a page of this machine's inbox; None: it may be.
 
-    A name that an attacker lets point here (DNS rebinding) stands in ``Host``; a foreign page that sends a form stands in
-    ``Origin``, or is told by ``Sec-Fetch-Site``.
+    A name that an attacker lets point here (DNS rebinding) stands in ``Host``; a foreign page that sends a form stands
+    in ``Origin``, or is told by ``Sec-Fetch-Site``.
     """
     host = headers.get("host", "")
     if not _LOOPBACK_HOST.fullmatch(host):

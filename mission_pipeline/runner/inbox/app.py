@@ -1,6 +1,6 @@
-"""The inbox as a web application: who may ask, what is shown, and the one form that decides. Reads and decides by the store.
+"""The inbox as a web application: who may ask, what is shown, and the one form that decides.
 
-No script is sent and none may run. A page that shows changes nothing; a decision is a POST with the session's own field.
+No script is sent and none may run. A page that shows changes nothing; a decision is a POST with the session's field.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from types import MappingProxyType
+from typing import TYPE_CHECKING, get_args
 from urllib.parse import parse_qsl, quote, unquote
 
 from starlette.applications import Starlette
@@ -27,7 +28,7 @@ from mission_pipeline.errors import (
 from mission_pipeline.runner.inbox import gates
 from mission_pipeline.runner.inbox.access import Access, is_from_elsewhere, refusal_of
 from mission_pipeline.runner.inbox.pages import LONGEST_NAME, LONGEST_REASON, page, stylesheet
-from mission_pipeline.runner.model import Verdict
+from mission_pipeline.runner.model import Decision, Verdict
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -49,14 +50,8 @@ _HEADERS = {
 _LARGEST_FORM = 100_000
 """Bytes: several times what the fields may hold, each letter written as ``%XX%XX%XX%XX``."""
 _NAME_COOKIE = "mission_inbox_name"
-_TIMES_OF = {"approved": "good", "rejected": "bad"}
-
-
-class Clock(Protocol):
-    """Says what time it is: UTC, without a zone."""
-
-    def __call__(self) -> datetime:
-        """Return the time."""
+_NAME_KEPT_SECONDS = 365 * 86_400
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,9 @@ class Inbox:
     missions: Missions
     access: Access
     policy: Policy
-    clock: Clock
+    clock: Callable[[], datetime]
+    on_decision: Callable[[], None] = lambda: None
+    """Called after a decision, which may have ended its run."""
 
 
 class Refused(Exception):
@@ -187,8 +184,8 @@ class _Pages:
         approval_id: str,
         *,
         status: int = 200,
-        typed: Mapping[str, str] | None = None,
-        faults: Mapping[str, str] | None = None,
+        typed: Mapping[str, str] = NONE,
+        faults: Mapping[str, str] = NONE,
         notice: Mapping[str, str] | None = None,
     ) -> Response:
         inbox = self._inbox
@@ -197,8 +194,8 @@ class _Pages:
             "gate",
             gate=gates.shown_gate(inbox.missions, inbox.policy, approval_id, inbox.clock()),
             form_field=inbox.access.form_field(session),
-            typed={**known, **(typed or {})},
-            faults={"by": "", "reason": "", **(faults or {})},
+            typed={**known, **typed},
+            faults={"by": "", "reason": "", **faults},
             notice=notice,
         )
         return HTMLResponse(shown, status)
@@ -217,7 +214,8 @@ class _Pages:
             raise Refused(
                 403,
                 "Nothing was decided",
-                "The form was not made for this session: it is an old one, or another page sent it. Open the gate again.",
+                "The form was not made for this session: it is an old one, or another page sent it.",
+                "Open the gate again.",
             )
         verdict = _verdict_of(form.get("verdict", ""))
         approval_id, seen = form.get("approval_id", ""), form.get("seen_sha256", "")
@@ -225,33 +223,40 @@ class _Pages:
             raise Refused(400, "Nothing was decided", "The form is not whole. Open the gate again.")
         typed = {"by": form.get("by", "").strip(), "reason": form.get("reason", "").strip()}
 
-        def again(status: int, where: str, faults: Mapping[str, str] | None = None, **notice: str) -> Response:
-            return self._gate(request, session, where, status=status, typed=typed, faults=faults, notice=notice or None)
+        def again(status: int, where: str, notice: Mapping[str, str], faults: Mapping[str, str] = NONE) -> Response:
+            return self._gate(request, session, where, status=status, typed=typed, faults=faults, notice=notice)
 
         if faults := _faults_of(verdict, typed):
-            return again(
-                422, approval_id, faults, title="Nothing was decided yet.", text=" ".join(faults.values()), **_BAD
-            )
+            return again(422, approval_id, _notice("bad", "Nothing was decided yet.", *faults.values()), faults)
         try:
             inbox.missions.decide(
                 approval_id, verdict, by=typed["by"], reason=typed["reason"] or None, seen_sha256=seen
             )
         except AlreadyDecided as late:
-            return again(
-                409, approval_id, title="Your decision came second and does not count.", text=str(late), **_BAD
-            )
+            if not _is_same(late.decision, verdict, typed):
+                said = _notice("bad", "Your decision came second and does not count.", str(late))
+                return again(409, approval_id, said)
         except ResultChanged as changed:
             title = "Nothing was decided: the result has changed since you looked."
-            text = "Below is the one that counts now."
-            return again(409, changed.approval_id, title=title, text=text, **_WATCH)
+            return again(409, changed.approval_id, _notice("watch", title, "Below is the one that counts now."))
+        inbox.on_decision()
         response = RedirectResponse(f"/?decided={quote(approval_id, safe='')}", status_code=303)
-        response.set_cookie(
-            _NAME_COOKIE, quote(typed["by"], safe=""), max_age=365 * 86_400, httponly=True, samesite="strict"
-        )
+        name = quote(typed["by"], safe="")
+        response.set_cookie(_NAME_COOKIE, name, max_age=_NAME_KEPT_SECONDS, httponly=True, samesite="strict")
         return response
 
 
-_BAD, _WATCH = {"class": "bad"}, {"class": "watch"}
+def _notice(style: str, title: str, *sentences: str) -> dict[str, str]:
+    return {"class": style, "title": title, "text": " ".join(sentences)}
+
+
+def _is_same(decision: object, verdict: Verdict, typed: Mapping[str, str]) -> bool:
+    """Return whether what stands is what this person just decided: the button was pressed twice."""
+    return (
+        isinstance(decision, Decision)
+        and (decision.verdict, decision.decided_by) == (verdict, typed["by"])
+        and (decision.reason or "") == typed["reason"]
+    )
 
 
 def _verdict_of(given: str) -> Verdict | None:

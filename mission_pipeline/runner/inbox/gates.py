@@ -1,0 +1,279 @@
+"""What the pages say of gates, from the store's read model: names, times in words, what follows a decision. No HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from mission_pipeline.errors import UnknownApproval
+from mission_pipeline.runner.inbox.shown import clean, shown_value
+
+if TYPE_CHECKING:
+    from mission_pipeline.policy import Policy
+    from mission_pipeline.runner.store import Missions
+
+_STATUS_WORDS = {
+    "open": "open",
+    "approved": "approved",
+    "rejected": "rejected",
+    "void": "void",
+    "cancelled": "cancelled",
+}
+_LONG_STATUS_WORDS = {
+    **_STATUS_WORDS,
+    "approved": "Approved",
+    "rejected": "Rejected",
+    "void": "Void: the result was changed, and asked about again",
+    "cancelled": "Cancelled with its run: nothing is to be decided any more",
+}
+_CLASSES = {
+    "approved": "good",
+    "completed": "good",
+    "rejected": "bad",
+    "failed": "bad",
+    "timed_out": "bad",
+    "escalated": "watch",
+}
+"""Of a status or an outcome; any other is told without a colour of its own."""
+
+
+@dataclass(frozen=True)
+class When:
+    """A time, for a reader and for a machine."""
+
+    words: str
+    machine: str
+
+
+def listed(missions: Missions, policy: Policy, now: datetime, *, just: str | None = None) -> dict[str, Any]:
+    """Return what the list shows. ``just``: a gate that was decided a moment ago."""
+    limits = policy.runner.inbox
+    found = missions.open_approvals()
+    shown = [_open_row(each, now) for each in found[: limits.open_shown]]
+    more = len(found) - len(shown)
+    return {
+        "open": shown,
+        "heading": _heading(len(found)),
+        "not_shown": f"And {more} more, which waited less long: mission approvals lists them." if more else "",
+        "decided": [_decided_row(each) for each in missions.decided_approvals(limits.decided_shown)],
+        "just": _just_decided(missions, just),
+    }
+
+
+def shown_gate(missions: Missions, policy: Policy, approval_id: str, now: datetime) -> dict[str, Any]:
+    """Return what the page of one gate shows.
+
+    Raises:
+        UnknownApproval: there is no such gate.
+    """
+    gate = missions.approval(approval_id)
+    own = policy.for_mission(gate["mission_id"])
+    room = own.runner.inbox.shown_characters
+    result, left_out = shown_value(gate["result"], room)
+    given, input_left_out = shown_value(gate["mission_input"], room)
+    state = missions.state(gate["run_id"])
+    status = gate["status"]
+    attempts = own.runner.max_attempts
+    return {
+        "approval_id": approval_id,
+        "sha256": gate["result_sha256"],
+        "is_open": status == "open",
+        "status": _STATUS_WORDS.get(status, status),
+        "status_words": _LONG_STATUS_WORDS.get(status, status),
+        "class": _CLASSES.get(status, "none"),
+        "question": "May this result go on?",
+        "task": _task(gate),
+        "mission": _mission(gate),
+        "agent": gate["agent_id"] or "nobody",
+        "attempt_words": f"attempt {gate['attempt']} of {attempts}" if gate["attempt"] > 1 else "",
+        "summary": clean(gate["summary"] or ""),
+        "requested_at": _when(gate["requested_at"]),
+        "waits": duration_words(now - _time(gate["requested_at"])),
+        "clock_lines": _clock_lines(gate, own) if status == "open" else [],
+        "run_id": gate["run_id"],
+        "requested_by": state["requested_by"],
+        "priority": state["priority"],
+        "decided_by": gate["decided_by"],
+        "decided_at": _when(gate["decided_at"]) if gate["decided_at"] else None,
+        "reason": gate["reason"],
+        "result": result,
+        "left_out": left_out,
+        "input": given,
+        "input_left_out": input_left_out,
+        "earlier": [_attempt(each) for each in gate["attempts_before"]],
+        "based_on": _based_on(state, gate["task_id"], room),
+        "if_approved": _if_approved(state, gate["task_id"]),
+        "if_rejected": _if_rejected(state, gate, attempts),
+    }
+
+
+def duration_words(waited: timedelta) -> str:
+    """Return a duration in words, the two largest units: "3 h 20 min", "5 days 2 h"."""
+    minutes = max(int(waited.total_seconds() // 60), 0)
+    if minutes < 1:
+        return "under a minute"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    said = "1 day" if days == 1 else f"{days} days"
+    return f"{said} {hours} h" if hours else said
+
+
+def _heading(number: int) -> str:
+    if number == 0:
+        return "Nothing waits for a decision"
+    return "One result waits for a decision" if number == 1 else f"{number} results wait for a decision"
+
+
+def _open_row(gate: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    is_escalated = gate["escalated_at"] is not None
+    return {
+        "address": _address(gate),
+        "task": _task(gate),
+        "mission": _mission(gate),
+        "summary": clean(gate["summary"] or ""),
+        "waits": duration_words(now - _time(gate["requested_at"])),
+        "urgency": "bad" if is_escalated else "watch" if gate["reminded_at"] else "none",
+        "escalated": is_escalated,
+        "attempt": gate["attempt"],
+        "agent": gate["agent_id"] or "nobody",
+    }
+
+
+def _decided_row(gate: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "address": _address(gate),
+        "task": _task(gate),
+        "mission": _mission(gate),
+        "attempt": gate["attempt"],
+        "status": _STATUS_WORDS.get(gate["status"], gate["status"]),
+        "class": _CLASSES.get(gate["status"], "none"),
+        "decided_by": gate["decided_by"],
+        "decided_at": _when(gate["decided_at"]) if gate["decided_at"] else None,
+        "reason": clean(gate["reason"] or ""),
+    }
+
+
+def _just_decided(missions: Missions, approval_id: str | None) -> dict[str, str] | None:
+    """Return what to say of a decision that was just made; what the address claims is looked up, not believed."""
+    if not approval_id:
+        return None
+    try:
+        gate = missions.approval(approval_id)
+    except UnknownApproval:
+        return None
+    if gate["status"] not in ("approved", "rejected"):
+        return None
+    status = missions.state(gate["run_id"])["status"]
+    then = {
+        "completed": "The run is complete.",
+        "failed": "The run has failed: no attempt was left.",
+        "blocked": "The run waits at another gate.",
+    }.get(status, "The run goes on where mission worker, or mission run, is at work.")
+    return {
+        "class": _CLASSES[gate["status"]],
+        "words": f"{gate['status'].capitalize()}:",
+        "task": _task(gate),
+        "mission": _mission(gate),
+        "then": then,
+    }
+
+
+def _clock_lines(gate: Mapping[str, Any], policy: Policy) -> list[str]:
+    """Return what the clock has done, or will do, to an open gate."""
+    lines = []
+    limits = policy.runner.gates
+    if gate["escalated_at"]:
+        to = clean(gate["escalated_to"] or "") or "nobody in particular"
+        lines.append(f"Escalated to {to} at {_when(gate['escalated_at']).words}, since nobody had decided.")
+    elif limits.time_limit_minutes:
+        due = _time(gate["requested_at"]) + timedelta(minutes=limits.time_limit_minutes)
+        then = "it is rejected" if limits.on_time_limit == "reject" else "it is escalated"
+        lines.append(f"If nobody decides by {_when(due).words}, {then}.")
+    elif gate["reminded_at"]:
+        lines.append(f"Overdue since {_when(gate['reminded_at']).words}, by the policy's reminder.")
+    return lines
+
+
+def _attempt(attempt: Mapping[str, Any]) -> dict[str, Any]:
+    outcome = attempt["outcome"] or "no result"
+    return {
+        "attempt": attempt["attempt"],
+        "agent": attempt["agent_id"] or "nobody",
+        "outcome": outcome.replace("_", " "),
+        "class": _CLASSES.get(outcome, "none"),
+        "by": attempt["decided_by"],
+        "reason": clean(attempt["reason"] or attempt["error"] or ""),
+    }
+
+
+def _based_on(state: Mapping[str, Any], task_id: str, room: int) -> list[tuple[str, Any]]:
+    """Return the results of the tasks that a task depends on, each under its name."""
+    tasks = {task["task_id"]: task for task in state["plan_tasks"]}
+    found = []
+    for needed in tasks[task_id]["depends_on"]:
+        result = (state["task_results_by_id"].get(needed) or {}).get("result")
+        if result is not None:
+            name = clean(tasks[needed]["task_name"] or "") or needed
+            found.append((f"{name} ({needed})" if name != needed else name, shown_value(result, room)[0]))
+    return found
+
+
+def _if_approved(state: Mapping[str, Any], task_id: str) -> str:
+    after = [_name(task) for task in state["plan_tasks"] if task_id in task["depends_on"]]
+    if after:
+        return f"Next: {_and(after)}."
+    others = [
+        task
+        for task in state["plan_tasks"]
+        if task["task_id"] != task_id and state["task_status_by_id"][task["task_id"]] != "completed"
+    ]
+    return "Nothing depends on it; the run goes on with its other tasks." if others else "The run is then complete."
+
+
+def _if_rejected(state: Mapping[str, Any], gate: Mapping[str, Any], attempts: int) -> str:
+    left = attempts - gate["attempt"]
+    if left > 0:
+        counted = "The last attempt" if left == 1 else "Another attempt"
+        return f"{counted} is made, by the next agent in rank if there is one."
+    after = [_name(task) for task in state["plan_tasks"] if gate["task_id"] in task["depends_on"]]
+    said = "No attempt is left: the task fails"
+    return f"{said}, and {_and(after)} never {'runs' if len(after) == 1 else 'run'}." if after else f"{said}."
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _name(task: Mapping[str, Any]) -> str:
+    return clean(task["task_name"] or "") or str(task["task_id"])
+
+
+def _task(gate: Mapping[str, Any]) -> str:
+    return clean(gate["task_name"] or "") or str(gate["task_id"])
+
+
+def _mission(gate: Mapping[str, Any]) -> str:
+    name = clean(gate["mission_name"] or "")
+    return f"{name} ({gate['mission_id']})" if name else str(gate["mission_id"])
+
+
+def _address(gate: Mapping[str, Any]) -> str:
+    return f"/gate?id={quote(str(gate['approval_id']), safe='')}"
+
+
+def _time(given: str | datetime) -> datetime:
+    """Return a time of the read model as UTC without a zone."""
+    time = given if isinstance(given, datetime) else datetime.fromisoformat(given)
+    return time.replace(tzinfo=None)
+
+
+def _when(given: str | datetime) -> When:
+    time = _time(given)
+    return When(f"{time:%Y-%m-%d %H:%M}", f"{time:%Y-%m-%dT%H:%M:%SZ}")
