@@ -158,6 +158,23 @@ where
     and tasks.task_id not in (select task_id from staging.task_executions where run_id = $run_id)
 order by tasks.task_order nulls last, tasks.task_id
 """
+_DEPENDENTS = """
+select
+    needs.task_id,
+    needs.dependent_id,
+    needs.dependent_name
+from (
+    select
+        tasks.task_order,
+        tasks.task_id as dependent_id,
+        tasks.task_name as dependent_name,
+        unnest(tasks.depends_on) as task_id
+    from marts.mission_run_facts as runs
+    inner join staging.mission_tasks as tasks using (mission_id)
+    where runs.run_id = $run_id
+) as needs
+order by needs.task_id, needs.task_order nulls last, needs.dependent_id
+"""
 _BEST_AGENTS = """
 select
     routing.task_id,
@@ -293,6 +310,7 @@ QUERIES: dict[str, str] = {
     "executions": _EXECUTIONS,
     "tasks": _TASKS,
     "not_executed": _NOT_EXECUTED,
+    "dependents": _DEPENDENTS,
     "best_agents": _BEST_AGENTS,
     "kpis": _KPIS,
     "other_kpis": _OTHER_KPIS,
@@ -305,6 +323,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "executions": ("task_id", "attempt"),
     "tasks": ("task_id",),
     "not_executed": ("task_id",),
+    "dependents": ("task_id", "dependent_id"),
     "best_agents": ("task_id",),
     "kpis": ("kpi_name",),
     "other_kpis": ("kpi_name",),
@@ -330,6 +349,7 @@ class RunFacts:
     minutes without the wait for a person, where the policy says that they include it; ``is_over_plan``: by so much that
     the policy counts it as a hit. ``best_agents`` is the first
     available agent of the routing for each task of the plan. ``not_executed`` is what the plan holds and no log names.
+    ``dependents``: a row for each task of the plan and each other that depends on it.
     """
 
     run_id: str
@@ -340,6 +360,7 @@ class RunFacts:
     executions: list[Row]
     tasks: list[Row]
     not_executed: list[Row]
+    dependents: list[Row]
     best_agents: list[Row]
     kpis: list[Row]
     other_kpis: list[Row]

@@ -53,6 +53,7 @@ class _Composer:
         self.not_executed, self.kpis = self._many(facts, "not_executed"), self._many(facts, "kpis")
         self.other_kpis, self.signals = self._many(facts, "other_kpis"), self._many(facts, "signals")
         self.events = self._many(facts, "events")
+        self.dependents = self._many(facts, "dependents")
         self.best_agents = {row["task_id"]: row for row in self._many(facts, "best_agents")}
         self.main_kpi: Row | None = next((kpi for kpi in self.kpis if kpi["is_primary"]), None)
         self.is_open = self.run["status"] in OPEN_STATUSES
@@ -383,7 +384,7 @@ class _Composer:
                 "completion", ("lost", "repeated_failures"), lost,
                 headline=f"Find out why {_task(lost)} ended as {_outcome(lost['outcome'])} with {_agent(lost)}, "
                 + ("and release the run" if self.is_open else "and mend that before the next run"),
-                why=self._what_is_missing() + self._better_agent(lost),
+                why=self._what_is_missing(lost) + self._better_agent(lost),
                 aim=f"{_task(lost)} ends completed or approved at its first attempt",
             )  # fmt: skip
         elif self.not_executed:
@@ -409,18 +410,20 @@ class _Composer:
             )  # fmt: skip
 
     def _lost_task(self) -> Row | None:
-        """Return the last execution of the first task that never got its result."""
+        """Return the last execution of the first task without its result on which others depend, else of the first."""
         last = {row["task_id"]: row for row in self.executions}
-        return next((row for row in last.values() if row["outcome"] in LOST_OUTCOMES), None)
+        lost = [row for row in last.values() if row["outcome"] in LOST_OUTCOMES]
+        return next((row for row in lost if self._waiting_for(row)), lost[0] if lost else None)
 
-    def _what_is_missing(self) -> str:
-        """Say what a lost result means, without saying that what was left undone depends on it: no row tells that."""
-        if not self.not_executed:
+    def _waiting_for(self, task: Row) -> list[Row]:
+        return [row for row in self.dependents if row["task_id"] == task["task_id"]]
+
+    def _what_is_missing(self, lost: Row) -> str:
+        waiting = [say.task_words(row["dependent_id"], row["dependent_name"]) for row in self._waiting_for(lost)]
+        if not waiting:
             return "Its result is missing."
-        left = [_task(task) for task in self.not_executed]
-        return (
-            f"Its result is missing, and {say.listed(left)} {'is' if len(left) == 1 else 'are'} in no log of this run."
-        )
+        verb = "depends" if len(waiting) == 1 else "depend"
+        return f"Its result is missing, and {say.listed(waiting)} {verb} on it."
 
     def _friction_task(self) -> Row | None:
         """Return the task that is known to have cost most, of those far enough over plan or that a rule saw wait."""

@@ -98,7 +98,7 @@ def event(event_id="E1", *, task_id="T1", status="closed", matching=None, severi
 
 
 def facts(
-    status="completed", *, executions=None, kpis=(), signals=(), events=(), not_executed=(), best_agents=(),
+    status="completed", *, executions=None, kpis=(), signals=(), events=(), not_executed=(), best_agents=(), dependents=(),
     other_kpis=(), plan=None, earlier=None, mission_name=NAME, **changes,
 ):  # fmt: skip
     """A run of two tasks in which nothing went wrong, but for what is given."""
@@ -133,6 +133,7 @@ def facts(
         executions=list(executions),
         tasks=tasks_of(executions),
         not_executed=list(not_executed),
+        dependents=list(dependents),
         best_agents=list(best_agents),
         kpis=list(kpis),
         other_kpis=list(other_kpis),
@@ -313,18 +314,19 @@ def test_a_failed_run_names_the_task_that_lost_its_result_and_its_agent(outcome)
     assert action["aim"] == 'T2 "Name of T2" ends completed or approved at its first attempt'
 
 
-def test_of_several_lost_tasks_the_first_is_named_and_nothing_is_said_to_depend_on_it():
+@pytest.mark.parametrize(
+    ("needs", "named", "why"),
+    [
+        ((), "T1", "Its result is missing."),
+        ((("T2", "T3"),), "T2", 'Its result is missing, and T3 "Name of T3" depends on it.'),
+        ((("T1", "T2"), ("T1", "T3")), "T1", 'Its result is missing, and T2 "Name of T2" and T3 "Name of T3" depend on it.'),
+    ],
+)  # fmt: skip
+def test_the_first_lost_task_on_which_others_depend_is_named(needs, named, why):
     lost = [execution(task_id, outcome="failed") for task_id in ("T1", "T2")]
-    [action, *_] = actions(facts("failed", executions=lost))
-    assert action["task_id"] == "T1"
-    assert action["why"] == "Its result is missing."
-
-
-@pytest.mark.parametrize(("left", "verb"), [(("T3",), "is"), (("T3", "T4"), "are")])
-def test_what_a_lost_result_left_undone_is_named(left, verb):
-    undone = [{"task_id": one, "task_name": None, "estimated_minutes": None} for one in left]
-    [action, *_] = actions(facts("failed", executions=[execution(outcome="failed")], not_executed=undone))
-    assert action["why"] == f"Its result is missing, and {' and '.join(left)} {verb} in no log of this run."
+    dependents = [{"task_id": one, "dependent_id": other, "dependent_name": f"Name of {other}"} for one, other in needs]
+    [action, *_] = actions(facts("failed", executions=lost, dependents=dependents))
+    assert (action["task_id"], action["why"]) == (named, why)
 
 
 def test_a_task_that_succeeded_at_its_second_attempt_lost_nothing():
