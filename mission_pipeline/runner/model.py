@@ -77,7 +77,7 @@ class Claim:
 
     ``tried``: agent of each earlier attempt, in order. ``agent_id``: set when this attempt was given to an agent before
     its worker died; the same agent is called again with the same key, so that it can tell. ``results``: of the tasks
-    that it depends on, by task. ``rejection``: why a person rejected the attempt before, None if none did.
+    that it depends on, by task. ``rejection``: why a person rejected an attempt before, None if none did.
     """
 
     run_id: str

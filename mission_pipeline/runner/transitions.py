@@ -279,7 +279,7 @@ class RunChange:
             return False
         if self._attempt(task).agent_id is None:
             raise ValueError(f"{claim.key} was given to nobody, so nobody can have answered")
-        result = to_json(answer.result)
+        result, work_seconds = to_json(answer.result), max(work_seconds, 0.0)
         self._change_attempt(
             task,
             answered_at=self.now,
@@ -287,7 +287,7 @@ class RunChange:
             result=result,
             result_sha256=sha256_of(result),
             summary=plain(answer.summary),
-            kpis=to_json({plain(name): float(value) for name, value in answer.kpis.items()}),
+            kpis=to_json({name: float(value) for name, value in answer.kpis.items() if _can_be_a_name(name)}),
         )
         self._risks(risk.task_overrun(self._policy, task.task_id, task.estimated_minutes, minutes(work_seconds)))
         self._count(live_tasks=-1)
@@ -304,14 +304,18 @@ class RunChange:
         task = self._held(claim)
         if task is None:
             return False
+        work_seconds = max(work_seconds, 0.0)
+        outcome: Outcome = fault.outcome if fault.outcome in risk.FAILED_OUTCOMES else "failed"
         self._change_attempt(task, answered_at=self.now, work_seconds=work_seconds, error=plain(str(fault)))
-        self._risks(risk.task_overrun(self._policy, task.task_id, task.estimated_minutes, minutes(work_seconds)))
-        self._count(live_tasks=-1, failures=1, escalations=int(fault.outcome == "escalated"))
-        self._end_attempt(task, fault.outcome)
-        self._risks(risk.repeated_failures(self._policy, self._value("failures"), self._value("escalations")))
+        self._count(live_tasks=-1)
+        if self._attempt(task).agent_id is not None:  # what nobody was asked for is no failure of an execution
+            self._count(failures=1, escalations=int(outcome == "escalated"))
+            self._risks(risk.task_overrun(self._policy, task.task_id, task.estimated_minutes, minutes(work_seconds)))
+            self._risks(risk.repeated_failures(self._policy, self._value("failures"), self._value("escalations")))
+        self._end_attempt(task, outcome)
         limits = self._policy.runner
         wait = min(limits.backoff_seconds * limits.backoff_factor ** (task.attempt - 1), limits.max_backoff_seconds)
-        self._again_or_fail(task, self.clock_now + timedelta(seconds=wait), rejection=None)
+        self._again_or_fail(task, self.clock_now + timedelta(seconds=wait), rejection=task.rejection)
         return True
 
     # ---------------------------------------------------------------- a person's part
@@ -349,7 +353,7 @@ class RunChange:
         gates = self._connection.execute(
             sa.select(sa.func.count()).where(*_of(task, approval), approval.c.attempt == task.attempt)
         ).scalar_one()
-        approval_id = f"{task.run_id}:{task.task_id}:{task.attempt}:{gates + 1}"
+        approval_id = f"{task.run_id}:{task.task_id}:{task.attempt}.{gates + 1}"
         self._open_gate(task, approval_id, result_sha256)
         return approval_id
 
@@ -726,3 +730,8 @@ def _is(task: Row | Claim) -> tuple[sa.ColumnElement[bool], ...]:
 
 def _of(task: Row, table: sa.Table = task_attempt) -> tuple[sa.ColumnElement[bool], ...]:
     return (table.c.run_id == task.run_id, table.c.task_id == task.task_id)
+
+
+def _can_be_a_name(name: str) -> bool:
+    """Whether a KPI's name can stand in a record: one that cannot would have the whole record rejected."""
+    return bool(name.strip()) and name.isprintable()

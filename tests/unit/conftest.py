@@ -1,0 +1,24 @@
+"""Fixtures of the store of missions."""
+
+import pytest
+from mission_store import Desk, new_sqlite
+
+
+@pytest.fixture
+def new_desk(tmp_path):
+    """Open a new store with a policy."""
+    opened = []
+
+    def open_desk(policy=None):
+        opened.append(Desk(new_sqlite(tmp_path), policy))
+        return opened[-1]
+
+    yield open_desk
+    for desk in opened:
+        desk.close()
+
+
+@pytest.fixture
+def desk(new_desk):
+    """A new store with the shipped policy."""
+    return new_desk()
