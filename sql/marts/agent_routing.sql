@@ -55,7 +55,8 @@ records as (
         sum(escalation_share) filter (where is_delivered and is_reported) as escalation_shares,
         -- What fails at once is not fast: only a delivered result took a time that can be compared.
         count(work_minutes) filter (where is_delivered) as timed_executions,
-        sum(work_minutes) filter (where is_delivered) as work_minutes
+        -- As decimals, so that the order of the rows changes no digit.
+        cast(sum(cast(work_minutes as decimal(38, 18))) filter (where is_delivered) as double) as work_minutes
 
     from executions
     group by task_id, agent_id
