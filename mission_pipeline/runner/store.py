@@ -258,15 +258,12 @@ class Missions:
         with self._database.read() as connection:
             if self._due(connection, now, run_id):
                 return now
-            asked = sa.select(sa.func.min(mission_task.c.due_at)).where(*_of_run(run_id))
-            earliest: datetime | None = connection.execute(asked).scalar_one()
-            return earliest
+            return _earliest(connection, run_id)
 
     def has_work(self, run_id: str | None = None) -> bool:
         """Whether a task is running, could run, or waits for its next attempt: something moves without a person."""
         with self._database.read() as connection:
-            asked = sa.select(mission_task.c.task_id).where(mission_task.c.due_at.is_not(None), *_of_run(run_id))
-            return connection.execute(asked.limit(1)).first() is not None
+            return _earliest(connection, run_id) is not None
 
     # ---------------------------------------------------------------- people
 
@@ -436,6 +433,13 @@ class Missions:
 
 def _of_run(run_id: str | None) -> tuple[sa.ColumnElement[bool], ...]:
     return () if run_id is None else (mission_task.c.run_id == run_id,)
+
+
+def _earliest(connection: sa.Connection, run_id: str | None) -> datetime | None:
+    earliest: datetime | None = connection.execute(
+        sa.select(sa.func.min(mission_task.c.due_at)).where(*_of_run(run_id))
+    ).scalar_one()
+    return earliest
 
 
 def _named(by: str, does: str) -> None:
