@@ -156,6 +156,21 @@ def _ensure_tables(build: Build, plan: _Plan) -> None:
     build.execute("create sequence if not exists raw.load_numbers")
     for data_set in DATA_SETS:
         build.execute(statements.create_raw_table(data_set))
+        _add_new_fields(build, plan, data_set)
+
+
+def _add_new_fields(build: Build, plan: _Plan, data_set: InputDataSet) -> None:
+    """Bring a raw table that an earlier release made up to this one, and have its files read again."""
+    known = {name for name, *_ in build.connection.execute(statements.no_rows(data_set)).description}
+    is_older = False
+    for promised in data_set.fields:
+        if promised.name not in known:
+            build.execute(statements.add_field(data_set, promised))
+            is_older = True
+    if is_older:
+        for (owner, _), line in plan.ledger.items():
+            if owner == data_set.name:
+                line["sha256"] = None  # no content is unchanged: what was unknown then is a field now
 
 
 def _keep_file(build: Build, file: RawFile, known: dict[str, Any]) -> dict[str, Any]:

@@ -85,11 +85,23 @@ def create_raw_table(data_set: InputDataSet) -> str:
     )
 
 
+def no_rows(data_set: InputDataSet) -> str:
+    """Return a query of the data set's raw table that has its columns and no row."""
+    return f"from {data_set.raw_table} limit 0"
+
+
+def add_field(data_set: InputDataSet, field: InputField) -> str:
+    """Return the statement that gives the raw table of an earlier release a field that has come since."""
+    return f"alter table {data_set.raw_table} add column {field.name} {DUCKDB_INPUT_TYPES[field.type]}"
+
+
 def insert_records(data_set: InputDataSet) -> str:
     """Return the statement that lands the staged records; binds $file, $file_order, $load_number."""
+    fields = ", ".join(field.name for field in data_set.fields)
     return (
-        f"insert into {data_set.raw_table} select $file, $file_order, row, $load_number, true, "
-        f"{', '.join(field.name for field in data_set.fields)}, extra_fields, record, misfits, conversions "
+        f"insert into {data_set.raw_table} "
+        f"(file, file_order, row, load_number, is_current, {fields}, extra_fields, record, misfits, conversions) "
+        f"select $file, $file_order, row, $load_number, true, {fields}, extra_fields, record, misfits, conversions "
         f"from ({typed_records(data_set)})"
     )
 

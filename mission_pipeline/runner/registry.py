@@ -108,7 +108,8 @@ class Registry:
         tasks = {task.task_id for task in plan.tasks}
         of_tasks = [r.sentence for r in self.rejected if r.mission_id is None and r.task_id in tasks]
         unavailable = [sentence for task in plan.tasks if (sentence := self._nobody_available(task))]
-        return (*rejected, *of_tasks, *self.findings.get(mission_id, ()), *unavailable)
+        # A cycle is a finding of each of its tasks, in one sentence.
+        return tuple(dict.fromkeys((*rejected, *of_tasks, *self.findings.get(mission_id, ()), *unavailable)))
 
     def is_stale(self) -> bool:
         """Whether the files of the reference data have changed since; looks at names, sizes and times only."""

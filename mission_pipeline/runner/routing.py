@@ -54,7 +54,7 @@ class Router:
             agents: the registry as it is now.
 
         Returns:
-            None when nobody can be asked now.
+            None when nobody can be asked now, or not the one to whom the attempt was given.
 
         """
         figures = self._current_figures()
@@ -62,9 +62,10 @@ class Router:
         scores = self._ranked(claim, [agent.agent_id for agent in able if agent.is_available], figures)
         if claim.agent_id is not None:
             given = agents.get(claim.agent_id)
-            if given is not None and given.endpoint is not None:
-                reason = f"attempt {claim.attempt} was given to {given.agent_id} before its worker stopped"
-                return Choice(given.agent_id, reason, tuple(scores), figures.version)
+            if given is None or given.endpoint is None:
+                return None
+            reason = f"attempt {claim.attempt} was given to {given.agent_id} before its worker stopped"
+            return Choice(given.agent_id, reason, tuple(scores), figures.version)
         if not scores:
             return None
         first, *others = sorted(scores, key=lambda row: (row["attempts"], row["rank"]))
