@@ -106,7 +106,7 @@ def run(
         say(f"{run_id}  {mission} created{f', with the sample input {sample}' if is_sample else ''}")
         was_stopped = False
         if not detach:
-            was_stopped = _work(Worker(store, tools, threads=threads, run_id=run_id), say)
+            was_stopped = _work(Worker(store, tools, threads=threads, run_id=run_id, registry=registry), say)
         state = store.state(run_id)
     if as_json:
         _print_json(_summary(state))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import duckdb
 
@@ -47,7 +48,9 @@ def mission_input(file: Path | None, raw_data: Path, mission_id: str) -> tuple[d
         if Path(name).name != name or not file.is_file():
             return {}, None
     try:
-        found = json.loads(file.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
+        text = file.read_bytes().decode("utf-8-sig")
+        found = json.loads(text, parse_constant=_refused, parse_float=_finite)
+        json.dumps(found, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is text that nobody can store
     except OSError as error:
         raise InputFault(f"The input {file} cannot be read ({error.strerror}). Name another file.") from error
     except (ValueError, RecursionError) as error:
@@ -57,8 +60,15 @@ def mission_input(file: Path | None, raw_data: Path, mission_id: str) -> tuple[d
     return found, file
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+def _refused(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:30]} is too large a number")
+    return number
 
 
 @dataclass(frozen=True)

@@ -72,17 +72,24 @@ class Worker:
     """Some threads that do tasks, one that renews their leases, and the caller's, which looks after the rest.
 
     ``run_id``: work on this run alone, and end when it has ended or waits for people only. ``until_idle``: end when all
-    of them have.
+    of them have. ``registry``: as it is now, if somebody has read it; else it is read when there is something to do.
     """
 
     def __init__(
-        self, store: Missions, tools: Tools, *, threads: int = 4, run_id: str | None = None, until_idle: bool = False
+        self,
+        store: Missions,
+        tools: Tools,
+        *,
+        threads: int = 4,
+        run_id: str | None = None,
+        until_idle: bool = False,
+        registry: Registry | None = None,
     ) -> None:
         self._store, self._tools = store, tools
         self._run_id, self._ends_when_idle = run_id, until_idle or run_id is not None
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._number_of_threads = threads
-        self._registry = tools.load_registry()
+        self._registry, self._loading = registry, threading.Lock()
         self._held = _Held()
         self._stopping, self._finished = threading.Event(), threading.Event()
         self._changed = threading.Condition()
@@ -163,7 +170,7 @@ class Worker:
             seen = self._await_change(seen, pause)
 
     def _reload_registry(self) -> None:
-        if not self._registry.is_stale():
+        if self._registry is None or not self._registry.is_stale():
             return
         try:
             self._registry = self._tools.load_registry()
@@ -205,7 +212,7 @@ class Worker:
         adapters: dict[str, tuple[Agent, Adapter]] = {}
         pause, seen = SHORTEST_PAUSE, self._changes
         while not self._stopping.is_set():
-            claim = self._store.claim(worker_id, self._run_id)
+            claim = self._claim(worker_id)
             if claim is not None:
                 with self._held.kept(claim):
                     self._do(claim, adapters)
@@ -217,10 +224,20 @@ class Worker:
             pause = SHORTEST_PAUSE if seen != self._changes else min(2 * pause, LONGEST_PAUSE)
             seen = self._await_change(seen, max(wait, 0.005))
 
+    def _claim(self, worker_id: str) -> Claim | None:
+        """Take a task, having read the registry: what cannot be read must not cost a task its time."""
+        if self._registry is None:
+            if not self._store.has_work(self._run_id):
+                return None
+            with self._loading:
+                self._registry = self._registry or self._tools.load_registry()
+        return self._store.claim(worker_id, self._run_id)
+
     def _do(self, claim: Claim, adapters: dict[str, tuple[Agent, Adapter]]) -> None:
         """Do one attempt of a task, from the choice of its agent to its result."""
         reach = self._tools.failpoints.reach
         reach("after_claim")
+        assert self._registry is not None
         agents = self._registry.agents
         choice = self._tools.router.choose(claim, agents)
         if choice is None or claim.agent_id not in (None, choice.agent_id):
