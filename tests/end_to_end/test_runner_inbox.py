@@ -362,7 +362,7 @@ def test_what_was_typed_is_shown_as_text(browser, missions):
 
 
 def test_a_very_large_result_is_cut_with_a_note_and_the_decision_is_about_the_whole(browser, missions, policy):
-    run = waiting_run(missions, answers={"T5": Answer({"body": "word " * 100_000, "end": "the end"})})
+    run = waiting_run(missions, answers={"T5": Answer({"body": "word " * 100_000 + "the end"})})
     page = gate_page(browser, run.gate)
     assert len(page) < 2 * policy.runner.inbox.shown_characters
     assert "Not all of it is shown." in page

@@ -54,6 +54,11 @@ def test_a_result_is_set_as_fields_lists_tables_and_lines():
     assert by_label["Open"] == Shown("nothing", "none")
 
 
+def test_what_takes_one_line_is_read_before_what_takes_many():
+    shown, _ = shown_value({"body": "Dear all,\n\nshall we?", "facts": ["a"], "subject": "Talk", "to": "Ito"}, 1_000)
+    assert [label for label, _ in shown.entries] == ["Subject", "To", "Body", "Facts"]
+
+
 def test_elements_that_differ_are_no_table():
     shown, _ = shown_value([{"a": 1, "b": 2}, {"a": 1}], 100)
     assert shown.kind == "list"

@@ -133,8 +133,8 @@ class _Pages:
             raise Refused(
                 401,
                 "A key is needed",
-                "Open the link that mission inbox printed where it was started, or paste the token that ends it.",
-                "It is also kept in the file .runner/inbox-token of the warehouse folder.",
+                "Open the link that mission inbox printed where it was started, or paste the token at its end.",
+                "The token is also kept in the file .runner/inbox-token of the warehouse folder.",
                 asks_token=True,
             )
         return session

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mission_pipeline.policy import Policy
     from mission_pipeline.runner.store import Missions
 
+_LONGEST_IN_LIST = 240
+"""Characters of a summary or a reason."""
 _STATUS_WORDS = {
     "open": "open",
     "approved": "approved",
@@ -137,7 +139,7 @@ def _open_row(gate: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "address": _address(gate),
         "task": _task(gate),
         "mission": _mission(gate),
-        "summary": clean(gate["summary"] or ""),
+        "summary": _short(gate["summary"]),
         "waits": duration_words(now - _time(gate["requested_at"])),
         "urgency": "bad" if is_escalated else "watch" if gate["reminded_at"] else "none",
         "escalated": is_escalated,
@@ -156,8 +158,14 @@ def _decided_row(gate: Mapping[str, Any]) -> dict[str, Any]:
         "class": _CLASSES.get(gate["status"], "none"),
         "decided_by": gate["decided_by"],
         "decided_at": _when(gate["decided_at"]) if gate["decided_at"] else None,
-        "reason": clean(gate["reason"] or ""),
+        "reason": _short(gate["reason"]),
     }
+
+
+def _short(text: str | None) -> str:
+    """Return a text of a list; the gate's own page has the whole."""
+    shown = clean(text or "")
+    return shown if len(shown) <= _LONGEST_IN_LIST else shown[:_LONGEST_IN_LIST] + " …"
 
 
 def _just_decided(missions: Missions, approval_id: str | None) -> dict[str, str] | None:

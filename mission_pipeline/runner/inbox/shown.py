@@ -94,13 +94,25 @@ def _shown(value: Any, room: _Room, depth: int) -> Shown:
 
 def _fields(value: Mapping[Any, Any], room: _Room, depth: int) -> Shown:
     entries = []
-    for name, each in value.items():
+    for name, each in sorted(
+        value.items(), key=lambda entry: not _is_short(entry[1])
+    ):  # an order of names says nothing
         if room.characters <= 0:
             room.left_out += _size(each)
             continue
         label = room.take(label_of(str(name)))
         entries.append((label, _shown(each, room, depth + 1)))
     return Shown("fields", entries=tuple(entries))
+
+
+def _is_short(value: Any) -> bool:
+    """Return whether a value takes one line. Such go first: what an e-mail is about is read before its text.
+
+    The store keeps fields in the order of their names, so no order of the agent's own is lost.
+    """
+    if isinstance(value, str):
+        return len(value) <= _PROSE and "\n" not in value
+    return not isinstance(value, Mapping | Sequence) or not value
 
 
 def _each(values: Iterable[Any], room: _Room, depth: int) -> Iterable[Shown]:
