@@ -592,3 +592,6 @@ def _check_lines(report: dict[str, Any]) -> list[str]:
         "No record would be rejected." if not rejected else f"{say.counted(rejected, 'record')} would be rejected."
     )
     return [*lines, "", verdict]
+
+
+from mission_pipeline import cli_inbox, cli_missions  # noqa: E402, F401  they add commands, made of what stands above
