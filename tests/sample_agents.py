@@ -85,3 +85,13 @@ def deaf(request):
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     hangs(request)
+
+
+def loaded(request):
+    """Name what is loaded once the shipped agents are."""
+    from mission_pipeline.runner.shipped_agents import onboarding, sales, support
+
+    assert onboarding
+    assert sales
+    assert support
+    return completed(modules=sorted(sys.modules))

@@ -196,6 +196,12 @@ def test_a_child_starts_at_once(allowed):
     assert time.monotonic() - start < 1  # 0.03 s on an idle machine; Polars alone would take half a second
 
 
+def test_the_shipped_agents_load_little(policy):
+    loaded = set(call(python_agent("loaded"), allowing(policy)).result["modules"])
+    assert "mission_pipeline.runner.shipped_agents.sales" in loaded
+    assert not loaded & {"polars", "duckdb", "pydantic", "dagster", "sqlalchemy", "httpx", "mission_pipeline.policy"}
+
+
 # ------------------------------------------------------------------ command
 
 
