@@ -63,8 +63,7 @@ class Page:
 
     def __init__(self, socket):
         self._socket, self._numbers = socket, itertools.count(1)
-        self.said = []  # on the console: refused scripts, failed requests
-        for domain in ("Page", "Runtime", "Log"):
+        for domain in ("Page", "Runtime"):
             self.ask(f"{domain}.enable")
 
     def ask(self, method, **parameters):
@@ -76,8 +75,6 @@ class Page:
             if answer.get("id") == number:
                 assert "error" not in answer, answer
                 return answer["result"]
-            if answer.get("method") == "Log.entryAdded":
-                self.said.append(answer["params"]["entry"]["text"])
 
     def look(self, expression):
         """Return what an expression gives in the page."""

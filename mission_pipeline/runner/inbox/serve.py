@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mission_pipeline.errors import MissionPipelineError
 
 if TYPE_CHECKING:
+    import uvicorn
     from starlette.types import ASGIApp
 
 HOST = "127.0.0.1"
@@ -46,11 +48,22 @@ def serve(app: ASGIApp, *, port: int, token: str, on_ready: Callable[[str], None
             proxy_headers=False,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
-        # A command that a script starts in the background has Ctrl-C switched off.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        # Listening began above, so the link works from now on.
-        on_ready(f"http://{HOST}:{listening.getsockname()[1]}/enter?token={token}")
-        try:
-            uvicorn.Server(config).run(sockets=[listening])
-        except KeyboardInterrupt:
-            return
+        # A command that a script starts in the background has Ctrl-C switched off. The server stops at either signal
+        # and then raises it again, for the handler that was there before.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
+        link = f"http://{HOST}:{listening.getsockname()[1]}/enter?token={token}"
+        with suppress(KeyboardInterrupt):
+            _server(config, lambda: on_ready(link)).run(sockets=[listening])
+
+
+def _server(config: uvicorn.Config, on_ready: Callable[[], None]) -> uvicorn.Server:
+    """Return a server that tells when it answers; a signal that comes earlier would find it half started."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            on_ready()
+
+    return Server(config)
