@@ -415,6 +415,19 @@ class Oracle:
         }  # fmt: skip
         return figures, fired
 
+    def of_unknown_health(self, cards, status):
+        """The missions that decide a status, have finished runs and no health: they keep the confidence under HIGH.
+
+        Those that have the status decide it; where none has, the worse ones; where none is worse, all with data.
+        """
+        order = ("ON_TRACK", "WATCH", "ATTENTION_REQUIRED")
+        judged = {mission: card for mission, card in cards.items() if card["finished"]}
+        if not judged:
+            return []
+        same = [mission for mission, card in judged.items() if card["status"] == status]
+        worse = [mission for mission, card in judged.items() if order.index(card["status"]) > order.index(status)]
+        return sorted(mission for mission in same or worse or judged if judged[mission]["health"] is None)
+
     def days(self, through: date):
         first = min(run["start_day"] for run in self.runs)
         return [date.fromordinal(number) for number in range(first.toordinal(), through.toordinal() + 1)]

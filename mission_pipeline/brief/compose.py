@@ -480,6 +480,13 @@ class _Composer:
                 have = "has" if others == 1 else "have"
                 sentence += f", and {say.counted(others, 'other deciding mission')} {have} few too"
             return sentence
+        if reason.kind == "unknown_health":
+            mission_id, others = reason.facts["mission_id"], fact("other_missions")
+            why = self._what_is_unknown(self.missions[mission_id])
+            sentence = f"the health of {self._name_and_id(mission_id)} is unknown: {why}"
+            if others:
+                sentence += f"; unknown too is that of {say.counted(others, 'other deciding mission')}"
+            return sentence
         if reason.kind == "rejected_records":
             rejected, arrived = fact("rows_rejected"), fact("rows_in")
             share = self.sources.rejected_share(reason.facts["rows_rejected"], reason.facts["rows_in"])

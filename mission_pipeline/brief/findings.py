@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
-from mission_pipeline.brief.claims import bare, marked, plain
+from mission_pipeline.brief.claims import bare, marked
 
 Row = Mapping[str, Any]
 Limits = Callable[[str], Any]
@@ -152,7 +152,7 @@ def _autonomy_regression(case: _Case) -> Words:
     score = say.points(mission["autonomy_score"])
     runs = say.counted(case.trigger["supporting_runs"], "run")
     below = f"below the limit of {say.number(limit)} over its last {runs}"
-    turn = "" if case.is_by_level else ", and no longer falling"
+    aim = _autonomy_goal(case, limit, score)
     causes_alone = _autonomy_lost_without_people(case)
     if causes_alone:
         return (
@@ -160,7 +160,7 @@ def _autonomy_regression(case: _Case) -> Words:
             f"{say.listed(causes_alone)} ({below if case.is_by_level else case.worth}). It is not yet self-sustaining.",
             f"find out what costs {case.name} its autonomy{case.beginning}, and remove it before running the mission "
             "more often.",
-            f"{_autonomy_goal(case, limit)} (now {score}){turn}.",
+            f"{aim}.",
         )
     how = (
         "still depend on people, and that does not get better"
@@ -183,7 +183,7 @@ def _autonomy_regression(case: _Case) -> Words:
         "It is not yet self-sustaining.",
         f"reduce interventions and escalations in {case.place} within the next execution cycle; "
         "re-scope it or add capacity to restore autonomy.",
-        f"{_autonomy_goal(case, limit)} (now {score}){turn}{_autonomy_means(case)}.",
+        f"{aim}{_autonomy_means(case)}.",
     )
 
 
@@ -224,11 +224,12 @@ def _autonomy_lost_without_people(case: _Case) -> list[str]:
     return causes
 
 
-def _autonomy_goal(case: _Case, limit: float) -> str:
-    score = case.mission["autonomy_score"]
-    if score is not None and score >= limit:
-        return "the autonomy score kept"
-    return f"an autonomy score of {say.number(limit)} or more"
+def _autonomy_goal(case: _Case, limit: float, score: str) -> str:
+    value = case.mission["autonomy_score"]
+    if value is not None and value >= limit:
+        return f"an autonomy score that stops falling (now {score}) and stays at {say.number(limit)} or more"
+    goal = f"an autonomy score of {say.number(limit)} or more (now {score})"
+    return goal if case.is_by_level else f"{goal} that no longer falls from run to run"
 
 
 def _autonomy_means(case: _Case) -> str:
@@ -248,9 +249,7 @@ def _target_gap_persisting(case: _Case) -> Words:
     gap_pct = case.mission["kpi_gap_to_target_pct"]  # unknown where the target is nothing at all
     percent = "" if gap_pct is None else f" ({say.percent(gap_pct)})"
     if case.mission["kpi_gap_to_target"] is not None and say.kpi_unit(case.mission.get("kpi_name")) == "%":
-        number = plain(gap).removesuffix(" %")
-        points = "percentage point" if number == "1" else "percentage points"
-        gap = marked(case.mission["kpi_gap_to_target"], f"{number} {points}")
+        gap = say.percentage_points(case.mission["kpi_gap_to_target"], gap)
         percent = "" if gap_pct is None else f" ({say.percent(gap_pct)} of the target)"
     return (
         f"{case.kpi} is {latest}, {gap}{percent} short of the target of {target}, and "

@@ -301,6 +301,12 @@ def kpi_values(kpi_name: str | None, *values: float | None) -> list[str]:
     ]
 
 
+def percentage_points(gap: float, text: str) -> str:
+    """Return a gap between two percentages, of which ``text`` gives the percent: it is in points, not in percent."""
+    number = plain(text).removesuffix(" %")
+    return marked(gap, f"{number} {'percentage point' if number == '1' else 'percentage points'}")
+
+
 def evidence_words(evidence: str | None, runs: int | None, *, is_trend: bool = True) -> str:
     """Say how much a trend or trigger is worth. Only ``tested`` is a claim; everything else stays a signal."""
     seen = "few runs" if runs is None else counted(runs, "run")

@@ -185,7 +185,7 @@ from marts.mission_run_facts as runs
 inner join staging.mission_tasks as tasks using (mission_id)
 inner join marts.agent_routing as routing using (task_id)
 inner join staging.agents as agents using (agent_id)
-where runs.run_id = $run_id and agents.status = 'available' and routing.executions > 0
+where runs.run_id = $run_id and agents.status = 'available' and routing.evidence <> 'none'
 qualify row_number() over (partition by routing.task_id order by routing.rank) = 1
 order by routing.task_id
 """

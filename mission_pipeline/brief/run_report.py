@@ -671,7 +671,7 @@ def _value_sentence(kpi: Row) -> str:
     words = say.kpi_words(kpi["kpi_name"])
     value, target, gap = say.kpi_values(kpi["kpi_name"], kpi["kpi_value"], kpi["target_value"], kpi["gap_to_target"])
     if kpi["gap_to_target"] and say.kpi_unit(kpi["kpi_name"]) == "%":
-        gap = marked(kpi["gap_to_target"], f"{plain(gap).removesuffix(' %')} percentage points")
+        gap = say.percentage_points(kpi["gap_to_target"], gap)
     limit = {"floor": "limit of at least", "ceiling": "limit of at most"}.get(kpi["kpi_kind"], "target of")
     sentence = f"{words} came to {value}"
     if kpi["gap_to_target"] is None:

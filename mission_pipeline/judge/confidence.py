@@ -44,7 +44,8 @@ HIGH, MEDIUM, LOW = CONFIDENCE_LEVELS
 class Reason:
     """Why a verdict is less than certain.
 
-    ``kind``: few_runs, rejected_records, stale_data, single_run, cut_off. ``facts``: the figures and names that say so.
+    ``kind``: few_runs, unknown_health, rejected_records, stale_data, single_run, cut_off. ``facts``: the figures and
+    names that say so.
     """
 
     level: str
@@ -80,6 +81,7 @@ def confidence_as_of(day: MissionsAsOf, policy: Policy, records: RecordCounts) -
     deciding = _deciding(day, status)
     reasons = [
         *_few_runs(day, deciding, policy.confidence),
+        *_unknown_health(day, deciding),
         *_rejected(records, policy.confidence),
         *_stale(day.inputs, day.as_of, policy.confidence),
         *_single_run(day, status, deciding, policy),
@@ -135,6 +137,22 @@ def _few_runs(day: MissionsAsOf, deciding: Integers, rules: ConfidencePolicy) ->
             )
         )
     return reasons
+
+
+def _unknown_health(day: MissionsAsOf, deciding: Integers) -> list[Reason]:
+    """Say which deciding mission has no health score though its runs finished: its status is a caution, no measurement.
+
+    Never HIGH, for no other reason can see it: what is unknown neither hinges on a run nor lies close to a cut-off.
+    """
+    is_unknown = np.isnan(day.judged.columns["health_score"][deciding]) & (day.states.finished[deciding] > 0)
+    if not is_unknown.any():
+        return []
+    missions = deciding[is_unknown]
+    facts = {
+        "mission_id": day.inputs.missions["mission_id"][int(missions.min())],
+        "other_missions": len(missions) - 1,
+    }
+    return [Reason(MEDIUM, "unknown_health", facts)]
 
 
 def _rejected(records: RecordCounts, rules: ConfidencePolicy) -> list[Reason]:

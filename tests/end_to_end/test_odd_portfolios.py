@@ -178,6 +178,10 @@ def test_all_runs_failed(judge):
     assert found.cards["M"]["autonomy_score"] == 50
     assert found.cards["M"]["health_score"] is None  # no KPI was ever observed: no score is made up
     assert "6 of 6 finished runs failed" in found.brief["primary_driver"]["why"]
+    assert found.brief["confidence"] == {
+        "level": "MEDIUM",
+        "reasons": ["the health of Mission M (M) is unknown: no run has reported its main KPI, lead"],
+    }
     assert "interventions" not in found.brief["recommended_action"]["text"]  # there was none
     assert found.brief["win"]["mission_id"] is None
 

@@ -205,3 +205,7 @@ def test_every_day_is_judged_as_the_oracle_judges_it(policy, tmp_path, seed):
         driver = verdict.driver and (verdict.driver["mission_id"], verdict.driver["trigger_name"])
         assert driver == (tuple(triggers[0][:2]) if triggers else None)
         assert verdict.status == figures["status"]
+        unknown = oracle.of_unknown_health(cards, figures["status"])
+        found = [reason.facts for reason in verdict.confidence.reasons if reason.kind == "unknown_health"]
+        assert found == [{"mission_id": first, "other_missions": len(unknown) - 1} for first in unknown[:1]]
+        assert not unknown or verdict.confidence.level != "HIGH"

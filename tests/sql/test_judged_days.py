@@ -616,6 +616,31 @@ def test_few_runs(judge, number, expected):
     assert found[0] == expected[0]
 
 
+def test_a_health_that_nobody_knows_is_never_certain(judge):
+    """Six failed runs without a KPI: WATCH for caution. Two such missions are one reason."""
+    failed = {"status": "failed"}
+    verdict = judge(runs_of("A", [None] * 6, **failed), "2026-03-06").verdict()
+    assert (verdict.status, verdict.scorecards[0]["health_score"]) == ("WATCH", None)
+    assert verdict.confidence.level == "MEDIUM"
+    [reason] = [reason for reason in verdict.confidence.reasons if reason.kind == "unknown_health"]
+    assert (reason.level, reason.facts) == ("MEDIUM", {"mission_id": "A", "other_missions": 0})
+    both = [*runs_of("A", [None] * 6, **failed), *runs_of("B", [None] * 6, **failed)]
+    [reason] = [one for one in judge(both, "2026-03-06").verdict().confidence.reasons if one.kind == "unknown_health"]
+    assert reason.facts == {"mission_id": "A", "other_missions": 1}
+
+
+def test_a_known_health_or_one_that_decides_nothing_is_no_reason(judge):
+    """A failed six times at a known KPI. Where B needs attention, A of unknown health decides nothing; NEW never ran."""
+    known = judge(runs_of("A", [5] * 6, status="failed"), "2026-03-06").verdict()
+    assert "unknown_health" not in [kind for _, kind in kinds(known)]
+    beside = judge([*runs_of("A", [None] * 6), *runs_of("B", [10] * 6, human_interventions=3)], "2026-03-06").verdict()
+    assert beside.status == "ATTENTION_REQUIRED"
+    assert "unknown_health" not in [kind for _, kind in kinds(beside)]
+    cancelled = judge(runs_of("A", [None], status="cancelled"), D1).verdict()
+    assert (cancelled.status, kinds(cancelled)[0]) == ("NO_DATA", ("LOW", "few_runs"))
+    assert "unknown_health" not in [kind for _, kind in kinds(cancelled)]
+
+
 @pytest.mark.parametrize(
     ("rejected", "expected"),
     [

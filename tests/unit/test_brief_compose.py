@@ -103,7 +103,7 @@ def test_the_shipped_portfolio_in_words(shipped_brief):
         "text": 'Reduce interventions and escalations in T5 "Draft personalized outreach email" within the next '
         "execution cycle; re-scope it or add capacity to restore autonomy.",
         "owner": None,
-        "aim": "an autonomy score of 55 or more (now 45.95), and no longer falling; that takes at most "
+        "aim": "an autonomy score of 55 or more (now 45.95) that no longer falls from run to run; that takes at most "
         "1.05 human interventions and 0.35 escalations per run.",
     }
     assert "reported snapshot" not in brief["interpretation"]
@@ -558,6 +558,22 @@ def test_a_large_portfolio_is_cut_for_the_reader_and_whole_in_the_json(policy):
 def test_figures_are_taken_over_and_only_rounded(policy, column, value):
     brief = compose(policy, missions=[scorecard(**{column: value})])
     assert brief["missions"][0][column] == pytest.approx(value, abs=0.5e-4)
+
+
+@pytest.mark.parametrize(
+    ("others", "end"), [(0, ""), (1, "; unknown too is that of 1 other deciding mission"),
+                        (2, "; unknown too is that of 2 other deciding missions")],
+)  # fmt: skip
+def test_an_unknown_health_is_a_reason_that_says_why(policy, others, end):
+    unknown = scorecard(
+        status="WATCH", health_score=None, outcome_score=None, kpi_latest_value=None, kpi_trend="insufficient_data",
+        kpi_trend_runs=0,
+    )  # fmt: skip
+    reason = Reason("MEDIUM", "unknown_health", {"mission_id": "M1", "other_missions": others})
+    brief = compose(policy, "WATCH", "MEDIUM", [reason], missions=[unknown])
+    assert brief["confidence"]["reasons"] == [
+        f"the health of First mission (M1) is unknown: no run has reported its main KPI, delivery{end}"
+    ]
 
 
 @pytest.mark.parametrize(

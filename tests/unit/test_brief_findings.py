@@ -36,7 +36,7 @@ def test_autonomy_that_falls_is_a_signal_of_its_trend():
         "with 2 human interventions and 0.5 escalations per run (signal from 3 runs, not proven). "
         "It is not yet self-sustaining."
     )
-    assert found.aim == "an autonomy score of 55 or more (now 45.00), and no longer falling."
+    assert found.aim == "an autonomy score of 55 or more (now 45.00) that no longer falls from run to run."
 
 
 def test_autonomy_below_its_limit_is_measured_and_no_signal_of_a_trend():

@@ -45,9 +45,9 @@ Friction            T5 "Draft personalized outreach email": recurring task
 Recommended action  Reduce interventions and escalations in T5 "Draft
                     personalized outreach email" within the next execution
                     cycle; re-scope it or add capacity to restore autonomy.
-                    - Aim: an autonomy score of 55 or more (now 45.95), and no
-                    longer falling; that takes at most 1.05 human interventions
-                    and 0.35 escalations per run.
+                    - Aim: an autonomy score of 55 or more (now 45.95) that no
+                    longer falls from run to run; that takes at most 1.05 human
+                    interventions and 0.35 escalations per run.
                     - Owner: none is named
 Confidence          MEDIUM – good enough to act on, not to take for certain
                     - Accelerate Sales Pipeline Progression (M002) has only 2

@@ -610,14 +610,16 @@ def test_a_warehouse_of_an_earlier_release_is_to_be_refreshed(tmp_path):
         read_run_facts(warehouse, "R1")
 
 
-@pytest.mark.parametrize(("executions", "praised"), [(0, "A1"), (1, "A2")])
-def test_an_agent_without_a_record_is_not_praised_by_its_record(tmp_path, executions, praised):
-    """The prior ranks A2 before A1, who did the task slowly; only what A2 did itself is a record to be named."""
+@pytest.mark.parametrize(
+    ("executions", "evidence", "praised"), [(0, "none", "A1"), (1, "none", "A1"), (1, "thin", "A2")]
+)
+def test_an_agent_without_a_record_is_not_praised_by_its_record(tmp_path, executions, evidence, praised):
+    """The prior ranks A2 before A1, who did the task slowly; a cancelled execution is no record of A2 either."""
     routing = f"""
         insert into staging.agents by name select 'A2' as agent_id;
         update staging.agents set status = 'available';
         insert into marts.agent_routing by name select 'T1' as task_id, unnest(['A2', 'A1']) as agent_id,
-            unnest([1, 2]) as rank, unnest([{executions}, 3]) as executions;
+            unnest([1, 2]) as rank, unnest([{executions}, 3]) as executions, unnest(['{evidence}', 'thin']) as evidence;
         """
     found = read_run_facts(published(tmp_path, ROWS, routing), "R1")
     assert [row["agent_id"] for row in found.best_agents] == [praised]
