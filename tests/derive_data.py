@@ -187,7 +187,10 @@ def given_shipped(build: Build, raw_data: Path) -> None:
             for plan in read("decomposed_mission_tasks")
             for step in plan["tasks"]
         ],
-        agents=[{"agent_name": agent["name"], **agent} for agent in read("specialized_agents")],
+        agents=[
+            {**agent, "agent_name": agent["name"], "endpoint": json.dumps(agent["endpoint"])}
+            for agent in read("specialized_agents")
+        ],
         agent_capabilities=[
             {"task_id": row["task_id"], "agent_id": agent_id}
             for row in read("agent_capabilities_matrix")
