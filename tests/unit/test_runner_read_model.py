@@ -1,0 +1,147 @@
+"""What can be read: the state object has every key of the specification, and unknown is None."""
+
+import json
+
+import pytest
+from mission_store import DAYS, GATED, SCORE, plan, task
+
+from mission_pipeline.errors import UnknownApproval, UnknownRun
+
+SPECIFIED = {
+    "mission_id", "run_id", "requested_by", "priority", "created_at", "plan_tasks", "task_status_by_id", "task_results_by_id",
+    "capability_lookup", "agent_stats", "hitl_queue", "risk_events", "kpi_targets", "kpi_observations", "kpi_gap_summary",
+}  # fmt: skip
+
+
+def test_the_state_of_a_run_that_has_not_begun(desk):
+    run_id = desk.start(requested_by="Ada", priority="high")
+    state = desk.store.state(run_id)
+    assert set(state) >= SPECIFIED
+    assert json.loads(json.dumps(state)) == state
+    assert (state["status"], state["started_at"], state["ended_at"]) == ("running", None, None)
+    assert (state["requested_by"], state["priority"], state["created_at"]) == ("Ada", "high", "2026-11-21T09:00:00Z")
+    assert state["plan_tasks"][1] == {
+        "task_id": "T2", "task_name": "Task T2", "task_order": None, "depends_on": ["T1"], "estimated_minutes": 10, "requires_approval": True,
+    }  # fmt: skip
+    assert state["task_status_by_id"] == dict.fromkeys(("T1", "T2", "T3"), "pending")
+    assert state["capability_lookup"]["T1"] == ["A1", "A2"]
+    assert (state["task_results_by_id"], state["routing_by_task_id"], state["agent_stats"], state["hitl_queue"]) == (
+        {},
+        {},
+        {},
+        [],
+    )
+    assert [gap["is_met"] for gap in state["kpi_gap_summary"]] == [None, None]
+
+
+def test_the_state_of_a_run_at_its_gate_tells_choices_results_and_what_waits(desk):
+    run_id = desk.start()
+    desk.fault("No answer.", "timed_out")
+    desk.clock.move(seconds=2)
+    desk.work({"name": "Ada"}, agent="A2")
+    desk.work({"ok": True})
+    state = desk.store.state(run_id)
+    assert state["status"] == "blocked"
+    assert [
+        (choice["attempt"], choice["agent_id"], choice["warehouse_version"])
+        for choice in state["routing_by_task_id"]["T1"]
+    ] == [(1, "A1", "v1"), (2, "A2", "v1")]
+    assert state["agent_stats"]["T1"] == [{"agent_id": "A2", "score": 0.5}]  # of the newest choice
+    result = state["task_results_by_id"]["T1"]
+    assert (result["result"], result["agent_id"], result["attempt"], result["outcome"], result["approval"]) == (
+        {"name": "Ada"},
+        "A2",
+        2,
+        "completed",
+        None,
+    )
+    waiting = state["task_results_by_id"]["T2"]
+    assert (waiting["result"], waiting["outcome"], waiting["approval"]["status"]) == ({"ok": True}, None, "open")
+    (gate,) = state["hitl_queue"]
+    assert (gate["approval_id"], gate["task_id"], gate["requested_at"]) == (
+        f"{run_id}:T2:1",
+        "T2",
+        "2026-11-21T09:03:02Z",
+    )
+    assert "T3" not in state["task_results_by_id"]
+
+
+@pytest.mark.parametrize(("kpi", "value", "gap", "is_met"), [
+    (DAYS, 2.0, 0.0, True), (DAYS, 2.5, 0.5, False), (SCORE, 4.0, 0.0, True), (SCORE, 3.0, 1.0, False), (SCORE, None, None, None),
+])  # fmt: skip
+def test_a_gap_is_how_much_is_missing_and_unknown_without_a_value(desk, kpi, value, gap, is_met):
+    run_id = desk.start(plan(task("A"), kpis=(kpi,)))
+    if value is not None:
+        desk.store.observe_kpi(run_id, kpi.kpi_name, value)
+    assert desk.store.state(run_id)["kpi_gap_summary"] == [
+        {"kpi_name": kpi.kpi_name, "value": value, "target_value": kpi.target_value, "gap": gap, "is_met": is_met}
+    ]
+
+
+def test_a_gate_says_what_is_asked_by_whom_since_when_and_what_was_tried_before(desk):
+    run_id = desk.start()
+    desk.work()
+    desk.work({"draft": 1})
+    desk.store.decide(desk.gate(), "rejected", by="Ann", reason="too long")
+    desk.work({"draft": 2}, agent="A2")
+    gate = desk.store.approval(desk.gate())
+    assert gate == desk.store.open_approvals()[0]
+    assert {name: gate[name] for name in ("run_id", "mission_id", "task_id", "task_name", "agent_id", "attempt", "result", "requested_at", "owner", "mission_input")} == {
+        "run_id": run_id, "mission_id": "M001", "task_id": "T2", "task_name": "Task T2", "agent_id": "A2", "attempt": 2,
+        "result": {"draft": 2}, "requested_at": "2026-11-21T09:03:00Z", "owner": "Olga", "mission_input": {"name": "Ada"},
+    }  # fmt: skip
+    assert gate["attempts_before"] == [
+        {
+            "attempt": 1,
+            "agent_id": "A1",
+            "outcome": "rejected",
+            "error": None,
+            "decided_by": "Ann",
+            "reason": "too long",
+        }
+    ]
+    assert json.loads(json.dumps(gate)) == gate
+
+
+def test_what_was_decided_is_listed_the_newest_first_and_what_is_open_the_oldest_first(desk):
+    for _ in range(3):
+        desk.start(plan(task("A", gate=True)))
+        desk.work()
+    first, second, third = (gate["approval_id"] for gate in desk.store.open_approvals())
+    desk.store.decide(first, "approved", by="Ann")
+    desk.clock.move(minutes=1)
+    desk.store.decide(third, "approved", by="Bob", reason="fine")
+    assert [gate["approval_id"] for gate in desk.store.open_approvals()] == [second]
+    assert [(gate["approval_id"], gate["decided_by"], gate["reason"]) for gate in desk.store.decided_approvals()] == [
+        (third, "Bob", "fine"),
+        (first, "Ann", None),
+    ]
+    assert [gate["approval_id"] for gate in desk.store.decided_approvals(1)] == [third]
+
+
+def test_runs_are_listed_the_newest_first_with_how_far_they_are(desk):
+    assert desk.store.runs() == []
+    first = desk.start()
+    desk.work_on()
+    desk.clock.move(minutes=1)
+    second = desk.start(plan(task("A")))
+    desk.work_on()
+    desk.clock.move(minutes=1)
+    third = desk.start(GATED)
+    listed = [
+        (run["run_id"], run["status"], run["completed_tasks"], run["tasks"], run["open_approvals"], run["has_ended"])
+        for run in desk.store.runs()
+    ]
+    assert listed == [
+        (third, "running", 0, 3, 0, False),
+        (second, "completed", 1, 1, 0, True),
+        (first, "blocked", 1, 3, 1, False),
+    ]
+    assert [run["run_id"] for run in desk.store.runs(1)] == [third]
+
+
+def test_what_does_not_exist_is_refused(desk):
+    with pytest.raises(UnknownRun, match="`mission runs` lists them"):
+        desk.store.state("R")
+    with pytest.raises(UnknownApproval, match="`mission approvals` lists"):
+        desk.store.approval("R:T:1")
