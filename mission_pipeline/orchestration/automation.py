@@ -122,10 +122,10 @@ def fingerprint(raw_data: Path) -> str:
 @dg.sensor(
     job=daily_refresh,
     minimum_interval_seconds=60,
-    default_status=dg.DefaultSensorStatus.STOPPED,
+    default_status=dg.DefaultSensorStatus.RUNNING,
     description="Refreshes when the raw files have changed and then held still for a minute; judges the newest day "
-    "with data. Off by default: the schedule would do the same work again. Turn it on where data should show within "
-    "minutes.",
+    "with data. So what the runner has appended is judged within minutes. The schedule refreshes daily all the same: "
+    "a day without data is judged, too.",
 )
 def raw_files_changed(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Ask for the newest day with data once the files differ from those last refreshed from."""

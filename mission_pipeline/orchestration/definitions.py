@@ -13,14 +13,15 @@ from mission_pipeline.orchestration.automation import (
     published_recently,
     raw_files_changed,
 )
+from mission_pipeline.orchestration.mission_runs import mission_runs, mission_runs_ended
 from mission_pipeline.orchestration.resources import RefreshResource
 
 defs = dg.Definitions(
-    assets=ASSETS,
+    assets=[*ASSETS, mission_runs],
     asset_checks=[published_recently],
     jobs=[daily_refresh, age_watch],
     schedules=[daily_at_six, age_four_times_a_day],
-    sensors=[raw_files_changed],
+    sensors=[raw_files_changed, mission_runs_ended],
     resources={"refresh": RefreshResource()},
     executor=dg.in_process_executor,
 )

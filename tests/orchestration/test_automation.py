@@ -1,5 +1,6 @@
 """When a refresh starts by itself, and of which day."""
 
+import json
 import os
 from datetime import UTC, date, datetime, timedelta, timezone
 
@@ -106,8 +107,22 @@ def test_the_sensor_says_what_is_wrong_with_files_that_cannot_be_read(raw_data):
     assert "mission_runs.json" in answer.skip_message
 
 
-def test_the_sensor_is_off_by_default_since_the_schedule_would_do_the_same_work_again():
-    assert raw_files_changed.default_status is dg.DefaultSensorStatus.STOPPED
+def test_the_sensor_is_on_by_default_so_that_runs_are_judged_by_themselves():
+    assert raw_files_changed.default_status is dg.DefaultSensorStatus.RUNNING
+
+
+def test_the_sensor_asks_again_whenever_the_runner_has_appended_and_holds_still(raw_data):
+    _, cursor = ticks(2)
+    file = raw_data / "mission_runs" / "runner-0a1b2c3d-2026-03.jsonl"
+    file.parent.mkdir(exist_ok=True)
+    for hour in (1, 2):
+        record = run(f"r{hour}", "OPS", f"2026-03-07T0{hour}:00:00Z", None)
+        with file.open("a", encoding="utf-8") as appended:
+            appended.write(json.dumps(record) + "\n")
+        answer, cursor = ticks(1, cursor)
+        assert answer.skip_message == "Files are changing."
+        answer, cursor = ticks(1, cursor)
+        assert [each.partition_key for each in answer.run_requests] == ["2026-03-07"]
 
 
 def test_the_fingerprint_follows_names_sizes_and_times(tmp_path):

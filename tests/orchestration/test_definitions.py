@@ -7,7 +7,7 @@ import pytest
 
 from mission_pipeline.contracts.catalog import ALL_CONTRACTS
 from mission_pipeline.contracts.inputs import DATA_SETS
-from mission_pipeline.orchestration.assets import WRITER_POOL
+from mission_pipeline.orchestration.assets import ASSETS, WRITER_POOL
 from mission_pipeline.orchestration.definitions import defs
 from mission_pipeline.orchestration.descriptions import key_of
 from mission_pipeline.orchestration.edges import EXECUTIVE_BRIEF, READS
@@ -30,7 +30,8 @@ def test_every_table_is_an_asset_under_its_name_and_the_brief_is_executive_brief
     expected = {dg.AssetKey(["raw", data_set.name]) for data_set in DATA_SETS}
     expected |= {dg.AssetKey(c.qualified_name().split(".")) for c in ALL_CONTRACTS}
     expected -= {dg.AssetKey(["marts", "executive_briefs"])}
-    assert set(NODES) == expected | {dg.AssetKey("executive_brief"), dg.AssetKey("published_warehouse")}
+    expected |= {dg.AssetKey("executive_brief"), dg.AssetKey("published_warehouse")}
+    assert set(NODES) == expected | {dg.AssetKey(["runner", "mission_runs"])}
 
 
 @contracts
@@ -63,7 +64,7 @@ def test_assets_stand_in_the_group_of_the_stage_that_makes_them():
     groups = {node.group_name: set() for node in NODES.values()}
     for key, node in NODES.items():
         groups[node.group_name].add(key.to_user_string())
-    assert set(groups) == {"ingest", "validate", "derive", "judge", "brief"}
+    assert set(groups) == {"ingest", "validate", "derive", "judge", "brief", "runner"}
     assert "raw/mission_runs" in groups["ingest"]
     assert {"staging/mission_runs", "quality/rejected_rows"} <= groups["validate"]
     assert {"marts/run_kpi_deltas", "marts/task_friction"} <= groups["derive"]
@@ -80,7 +81,7 @@ def test_assets_stand_in_the_group_of_the_stage_that_makes_them():
 def test_what_is_judged_by_day_has_days_and_a_backfill_is_one_run():
     partitioned = {node.group_name for node in NODES.values() if node.is_partitioned}
     assert partitioned == {"judge", "brief"}
-    for assets in defs.assets:
+    for assets in ASSETS:
         days = {spec.partitions_def for spec in assets.specs}
         assert len(days) == 1, "Dagster refuses a backfill from the UI over a step of both kinds"
         if days != {None}:
@@ -134,3 +135,14 @@ def test_every_step_writes_in_the_pool_of_one():
 
 def test_runs_stay_in_one_process():
     assert defs.resolve_job_def("daily_refresh").executor_def.name == "in_process"
+
+
+def test_mission_runs_are_shown_and_never_executed():
+    node = NODES[dg.AssetKey(["runner", "mission_runs"])]
+    assert node.is_external
+    assert not node.is_executable
+    assert node.description
+    assert node.kinds
+    assert node.owners
+    executed = defs.resolve_job_def("daily_refresh").asset_layer.executable_asset_keys
+    assert node.key not in executed
