@@ -449,13 +449,14 @@ class RunChange:
         """Write the run, its record and its risks into the outbox, and let everything of it go."""
         version = self.run.records + 1
         self._changed["records"] = version
-        run = self._write_run()
+        self._write_run()
+        run = self._connection.execute(sa.select(mission_run).where(mission_run.c.run_id == self.run.run_id)).one()
         telemetry.keep(
             self._connection, "mission_runs", run.run_id, telemetry.run_record(run), self.now, version=version
         )
         telemetry.make_ready(self._connection, run.run_id)
 
-    def _write_run(self) -> Row:
+    def _write_run(self) -> None:
         version = self.run.version
         written = self._connection.execute(
             sa.update(mission_run)
@@ -464,7 +465,6 @@ class RunChange:
         )
         if written.rowcount != 1:
             raise StoreFault(f"Run {self.run.run_id} was changed by somebody else meanwhile. Do it again.")
-        return self._connection.execute(sa.select(mission_run).where(mission_run.c.run_id == self.run.run_id)).one()
 
     # ---------------------------------------------------------------- tasks and attempts
 
