@@ -315,8 +315,8 @@ class Tally:
 class Killer:
     """Keeps runs in flight, and kills who works on them."""
 
-    def __init__(self, trial: Trial, *, seed: int) -> None:
-        self.trial, self.tally = trial, Tally()
+    def __init__(self, trial: Trial, *, seed: int, workers: int) -> None:
+        self.trial, self.tally, self._workers = trial, Tally(), workers
         self._random = random.Random(seed)
         self._registry: Registry | None = None
         self._left = {
@@ -325,7 +325,7 @@ class Killer:
         }
 
     def kill(self, times: int, deadline_seconds: float) -> None:
-        """Kill that many processes, up to four at a time; places at which nobody has died come first."""
+        """Kill that many processes, several at a time; places at which nobody has died come first."""
         end = time.monotonic() + deadline_seconds
         while self.tally.number_of_kills < times and time.monotonic() < end:
             self._keep_runs_in_flight()
@@ -333,7 +333,7 @@ class Killer:
             for gate in self._random.sample(gates := self._open_gates(), min(3, len(gates))):
                 place = self._place("approver")
                 started.append(("approver", place, self._approve(gate, place), gate))
-            for _ in range(2):
+            for _ in range(self._workers):
                 place = self._place("worker")
                 command = self._start("worker", place, "worker", "--until-idle", "--threads", "2")
                 started.append(("worker", place, command, ""))
@@ -460,9 +460,9 @@ def check(trial: Trial, tally: Tally) -> Tally:
     return tally
 
 
-def survive(trial: Trial, *, kills: int, seed: int, deadline_seconds: float = 3600) -> Tally:
-    """Kill, finish and check."""
-    killer = Killer(trial, seed=seed)
+def survive(trial: Trial, *, kills: int, seed: int, workers: int = 2, deadline_seconds: float = 3600) -> Tally:
+    """Kill, finish and check; so many workers share the runs at a time."""
+    killer = Killer(trial, seed=seed, workers=workers)
     killer.kill(kills, deadline_seconds)
     killer.finish()
     return check(trial, killer.tally)

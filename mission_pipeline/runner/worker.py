@@ -7,6 +7,7 @@ another one takes the same attempt with the same key. An agent is called outside
 from __future__ import annotations
 
 import os
+import queue
 import socket
 import threading
 import time
@@ -48,7 +49,7 @@ class Tools:
 
 @dataclass
 class _Held:
-    """The claims at hand, each as it was last renewed."""
+    """The claims at hand."""
 
     claims: dict[str, Claim] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -91,7 +92,9 @@ class Worker:
         self._number_of_threads = threads
         self._registry, self._loading = registry, threading.Lock()
         self._held = _Held()
-        self._stopping, self._finished = threading.Event(), threading.Event()
+        self._is_stopping = self._was_asked_to_stop = False
+        self._finished = threading.Event()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()  # the one thing that a signal's handler may touch
         self._changed = threading.Condition()
         self._changes = 0
         self._done = 0
@@ -100,7 +103,8 @@ class Worker:
 
     def stop(self) -> None:
         """Take no further task; ``work`` returns when those at hand are done. May be called from a signal's handler."""
-        self._stopping.set()
+        self._is_stopping = self._was_asked_to_stop = True
+        self._bell.put(None)
 
     @property
     def at_hand(self) -> int:
@@ -133,9 +137,9 @@ class Worker:
         try:
             self._look_after_the_rest()
         finally:
-            self._stopping.set()
+            self._is_stopping = True
             self._tell_change()
-            if self.at_hand:
+            if self._was_asked_to_stop and self.at_hand:
                 self._tools.say(f"finishing {self.at_hand} at hand; once more leaves them to another worker")
             for thread in threads:
                 thread.join()
@@ -153,8 +157,8 @@ class Worker:
 
     def _look_after_the_rest(self) -> None:
         gates_at = registry_at = 0.0
-        pause, seen = SHORTEST_PAUSE, self._changes
-        while not self._stopping.is_set():
+        pause = SHORTEST_PAUSE
+        while not self._is_stopping:
             now = time.monotonic()
             if now >= gates_at:
                 gates_at = now + SECONDS_BETWEEN_LOOKS_AT_GATES
@@ -166,8 +170,18 @@ class Worker:
             self._export(wait_seconds=0)
             if self._ends_when_idle and not self._store.has_work(self._run_id):
                 return
-            pause = SHORTEST_PAUSE if seen != self._changes else min(2 * pause, LONGEST_PAUSE)
-            seen = self._await_change(seen, pause)
+            pause = SHORTEST_PAUSE if self._has_heard_the_bell(pause) else min(2 * pause, LONGEST_PAUSE)
+
+    def _has_heard_the_bell(self, seconds: float) -> bool:
+        """Wait until something has changed, or that long; return whether it has."""
+        has_rung = False
+        try:
+            self._bell.get(timeout=seconds)
+            has_rung = True
+            while True:
+                self._bell.get_nowait()
+        except queue.Empty:
+            return has_rung
 
     def _reload_registry(self) -> None:
         if self._registry is None or not self._registry.is_stale():
@@ -198,7 +212,7 @@ class Worker:
             work(*arguments)
         except BaseException as fault:
             self._fault = self._fault or fault
-            self._stopping.set()
+            self._is_stopping = True
             self._tell_change()
 
     def _renew_leases(self) -> None:
@@ -211,7 +225,7 @@ class Worker:
     def _do_tasks(self, worker_id: str) -> None:
         adapters: dict[str, tuple[Agent, Adapter]] = {}
         pause, seen = SHORTEST_PAUSE, self._changes
-        while not self._stopping.is_set():
+        while not self._is_stopping:
             claim = self._claim(worker_id)
             if claim is not None:
                 with self._held.kept(claim):
@@ -291,10 +305,11 @@ class Worker:
         with self._changed:
             self._changes += 1
             self._changed.notify_all()
+        self._bell.put(None)
 
     def _await_change(self, seen: int, seconds: float) -> int:
         """Wait for a change since the one seen, or that long; return the newest."""
         with self._changed:
-            if self._changes == seen and not self._stopping.is_set():
+            if self._changes == seen and not self._is_stopping:
                 self._changed.wait(seconds)
             return self._changes
