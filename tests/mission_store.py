@@ -1,17 +1,22 @@
 """A store of missions to try things on: a clock that tests move, plans in one line, workers that do as they are told."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
 
+import pytest
 import sqlalchemy as sa
+from postgres_server import NoPostgres, postgres_url
 
 from mission_pipeline.policy import Policy, load_policy
 from mission_pipeline.runner.model import AgentFault, Answer, Choice, KpiTarget, MissionPlan, PlannedTask
 from mission_pipeline.runner.store import open_store
+from mission_pipeline.runner.tables import metadata
 from mission_pipeline.settings import SHIPPED_POLICY_FILE
 
 NINE = datetime(2026, 11, 21, 9)
@@ -72,6 +77,47 @@ def new_sqlite(folder):
     file = folder / "missions.sqlite"
     copyfile(Path(_empty_store().name) / "missions.sqlite", file)
     return f"sqlite:///{file}"
+
+
+@cache
+def _postgres():
+    url = postgres_url()
+    open_store(url, clock=Clock(), policy=shipped_policy()).close()
+    return url
+
+
+def new_postgres():
+    """The address of an empty store on a Postgres server; the test is skipped, with the reason, where there is none."""
+    try:
+        url = _postgres()
+    except NoPostgres as reason:
+        pytest.skip(str(reason))
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        names = ", ".join(table.name for table in metadata.sorted_tables if table.name != "store_meta")
+        connection.execute(sa.text(f"truncate {names} restart identity"))
+        connection.execute(sa.text("update store_meta set outbox_seq = 0"))
+    engine.dispose()
+    return url
+
+
+STORES = {"sqlite": new_sqlite, "postgres": lambda _: new_postgres()}
+"""What makes the address of a new store, by kind, given a folder."""
+
+
+def all_at_once(*steps):
+    """Do steps in as many threads, begun together; return what each returned or raised."""
+    begin = threading.Barrier(len(steps))
+
+    def do(step):
+        begin.wait()
+        try:
+            return step()
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(len(steps)) as pool:
+        return list(pool.map(do, steps))
 
 
 class Desk:

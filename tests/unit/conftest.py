@@ -5,12 +5,18 @@ from mission_store import Desk, new_sqlite
 
 
 @pytest.fixture
-def new_desk(tmp_path):
+def new_store(tmp_path):
+    """Make a new store and return its address. Modules that try other databases have a fixture of this name."""
+    return lambda: new_sqlite(tmp_path)
+
+
+@pytest.fixture
+def new_desk(new_store):
     """Open a new store with a policy."""
     opened = []
 
     def open_desk(policy=None):
-        opened.append(Desk(new_sqlite(tmp_path), policy))
+        opened.append(Desk(new_store(), policy))
         return opened[-1]
 
     yield open_desk

@@ -1,8 +1,6 @@
-"""The store: what races, what is older or newer, what cannot be opened, and what a claim costs with many runs."""
+"""The store: what is older or newer, what cannot be opened, and what a claim costs with many runs."""
 
 import sqlite3
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,105 +9,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from mission_store import GATED, Clock, Desk, new_sqlite, plan, shipped_policy, task
+from mission_store import GATED, Clock, Desk, all_at_once, new_sqlite, plan, shipped_policy, task
 
-from mission_pipeline.errors import AlreadyDecided, StoreFault
+from mission_pipeline.errors import StoreFault
 from mission_pipeline.runner import database
-from mission_pipeline.runner.model import Answer, Choice
+from mission_pipeline.runner.model import Answer
 from mission_pipeline.runner.store import open_store
 from mission_pipeline.runner.tables import metadata
-
-CHOICE = Choice("A1", "best", (), None)
-
-
-def all_at_once(*steps):
-    """Do steps in as many threads, begun together; return what each returned or raised."""
-    begin = threading.Barrier(len(steps))
-
-    def do(step):
-        begin.wait()
-        try:
-            return step()
-        except Exception as error:
-            return error
-
-    with ThreadPoolExecutor(len(steps)) as pool:
-        return list(pool.map(do, steps))
-
-
-# ---------------------------------------------------------------- races
-
-
-def test_workers_that_claim_at_once_get_a_task_each_and_nobody_the_same(new_desk):
-    desk = new_desk()
-    for _ in range(6):
-        desk.start(plan(task("A")))
-    workers = [Desk(desk.url) for _ in range(2)] * 4  # threads that share a store, and stores that share a file
-    claims = all_at_once(
-        *(lambda store=worker.store, name=name: store.claim(f"w{name}") for name, worker in enumerate(workers))
-    )
-    got = [claim.run_id for claim in claims if claim is not None]
-    assert len(got) == len(set(got)) == 6
-    assert claims.count(None) == 2
-    for worker in set(workers):
-        worker.close()
-
-
-def test_of_approvers_who_decide_at_once_one_wins_and_the_others_are_told_who(new_desk):
-    desk = new_desk()
-    run_id = desk.start()
-    desk.work_on()
-    gate = desk.gate()
-    desks = [Desk(desk.url) for _ in range(2)] * 3
-    answers = all_at_once(
-        *(
-            lambda store=each.store, name=name: store.decide(
-                gate, "approved" if name % 2 else "rejected", by=f"P{name}", reason="so"
-            )
-            for name, each in enumerate(desks)
-        )
-    )
-    won = [answer for answer in answers if not isinstance(answer, Exception)]
-    lost = [answer for answer in answers if isinstance(answer, AlreadyDecided)]
-    assert (len(won), len(lost)) == (1, 5)
-    assert all(answer.decision == won[0] for answer in lost)
-    assert desk.store.approval(gate)["decided_by"] == won[0].decided_by
-    assert desk.tasks(run_id)["T2"] == ("completed" if won[0].verdict == "approved" else "pending")
-    for each in set(desks):
-        each.close()
-
-
-def test_a_result_and_a_cancellation_at_once_leave_one_truth(new_desk):
-    desk = new_desk()
-    for _ in range(10):
-        run_id = desk.start(plan(task("A")))
-        claim = desk.claim(run_id=run_id)
-        is_kept, refused = all_at_once(
-            lambda claim=claim: desk.store.complete(claim, Answer({}), 1),
-            lambda run_id=run_id: desk.store.cancel(run_id, by="Ann"),
-        )
-        status = desk.store.state(run_id)["status"]
-        assert status == ("completed" if is_kept else "cancelled")
-        assert (refused is None) is not is_kept
-    assert len(desk.logs()) == len(desk.telemetry("mission_runs")) == 10
-
-
-def test_many_threads_bring_many_runs_to_their_end(new_desk):
-    desk = new_desk()
-    diamond = plan(task("A"), task("B", "A"), task("C", "A"), task("D", "B", "C"))
-    runs = [desk.start(diamond) for _ in range(5)]
-
-    def work():
-        while desk.store.has_work():
-            claim = desk.store.claim("w")
-            if claim is not None:
-                assert desk.store.choose(claim, CHOICE)
-                assert desk.store.complete(claim, Answer({}), 1)
-
-    assert all_at_once(work, work, work) == [None] * 3
-    assert {desk.store.state(run_id)["status"] for run_id in runs} == {"completed"}
-    assert len({(log["run_id"], log["task_id"], log["attempt"]) for log in desk.logs()}) == len(desk.logs()) == 20
-
 
 # ---------------------------------------------------------------- releases
 

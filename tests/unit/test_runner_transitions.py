@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 
 import pytest
-from mission_store import DAYS, GATED, NINE, SCORE, STEPS, plan, policy_with, task
+from mission_store import DAYS, GATED, NINE, SCORE, STEPS, STORES, plan, policy_with, task
 
 from mission_pipeline.errors import (
     AlreadyDecided,
@@ -19,6 +19,12 @@ from mission_pipeline.errors import (
 from mission_pipeline.runner.model import AgentFault, Answer, Choice
 
 CHOICE = Choice("A1", "best", (), None)
+
+
+@pytest.fixture(params=STORES)
+def new_store(request, tmp_path):
+    """Every change is tried on each kind of database."""
+    return lambda: STORES[request.param](tmp_path)
 
 
 # ---------------------------------------------------------------- the plain way
