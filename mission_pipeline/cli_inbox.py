@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mission_pipeline.cli import PolicyOption, RawDataOption, WarehouseOption, _settings, app
+from mission_pipeline.cli_missions import PANEL
 
 if TYPE_CHECKING:
     from mission_pipeline.runner.store import Missions
@@ -21,7 +22,7 @@ PortOption = Annotated[
 ]
 
 
-@app.command(rich_help_panel="Missions")
+@app.command(rich_help_panel=PANEL)
 def inbox(
     port: PortOption = PORT,
     raw_data: RawDataOption = None,

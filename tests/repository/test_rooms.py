@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "memory": set(),
     "cli": FOUNDATIONS | {"memory", "brief", "orchestration", "ingest", "validate", "cli_missions", "cli_inbox"},
     "cli_missions": FOUNDATIONS | {"cli", "runner"},
-    "cli_inbox": FOUNDATIONS | {"cli", "runner"},
+    "cli_inbox": FOUNDATIONS | {"cli", "cli_missions", "runner"},
 }
 
 

@@ -59,8 +59,18 @@ def test_what_takes_one_line_is_read_before_what_takes_many():
     assert [label for label, _ in shown.entries] == ["Subject", "To", "Body", "Facts"]
 
 
-def test_elements_that_differ_are_no_table():
-    shown, _ = shown_value([{"a": 1, "b": 2}, {"a": 1}], 100)
+def test_elements_that_lack_a_field_are_a_table_with_a_gap():
+    shown, _ = shown_value(
+        [{"kind": "lease"}, {"kind": "identity", "expires_on": "2029-03-01", "issues": ["old"]}], 100
+    )
+    assert shown.columns == ("Kind", "Expires on", "Issues")
+    assert [cell.text for cell in shown.rows[0]] == ["lease", "–", "–"]
+    assert shown.rows[1][2].entries[0][1].text == "old"
+
+
+@pytest.mark.parametrize("odd", [1, {"c": {"deep": 1}}, {"c": [[1]]}, dict.fromkeys("cdefg", 1)])
+def test_elements_with_more_than_a_row_holds_are_no_table(odd):
+    shown, _ = shown_value([{"a": 1, "b": 2}, odd], 100)
     assert shown.kind == "list"
 
 

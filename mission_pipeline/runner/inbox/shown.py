@@ -124,17 +124,18 @@ def _each(values: Iterable[Any], room: _Room, depth: int) -> Iterable[Shown]:
 
 
 def _columns(values: Sequence[Any]) -> tuple[str, ...]:
-    """Return the fields of a list whose elements all have the same few plain ones; () of any other."""
-    first = values[0]
-    if len(values) < 2 or not isinstance(first, Mapping) or not 1 < len(first) <= _MOST_COLUMNS:
+    """Return the fields of a list whose elements have few, each plain or a list of plain ones; () of any other."""
+    if len(values) < 2 or not all(isinstance(each, Mapping) for each in values):
         return ()
-    is_regular = all(
-        isinstance(each, Mapping)
-        and each.keys() == first.keys()
-        and not any(isinstance(cell, Mapping | list) for cell in each.values())
-        for each in values
-    )
-    return tuple(map(str, first)) if is_regular else ()
+    names = dict.fromkeys(str(name) for each in values for name in each)
+    is_plain = all(_is_cell(cell) for each in values for cell in each.values())
+    return tuple(names) if is_plain and 1 < len(names) <= _MOST_COLUMNS else ()
+
+
+def _is_cell(value: Any) -> bool:
+    if isinstance(value, list):
+        return not any(isinstance(each, Mapping | list) for each in value)
+    return not isinstance(value, Mapping)
 
 
 def _table(values: Sequence[Mapping[str, Any]], columns: tuple[str, ...], room: _Room, depth: int) -> Shown:
@@ -143,7 +144,12 @@ def _table(values: Sequence[Mapping[str, Any]], columns: tuple[str, ...], room: 
         if room.characters <= 0:
             room.left_out += _size(each)
         else:
-            rows.append(tuple(_shown(each[column], room, depth + 1) for column in columns))
+            rows.append(
+                tuple(
+                    _shown(each[column], room, depth + 1) if column in each else Shown("nothing", "–")
+                    for column in columns
+                )
+            )
     return Shown("table", columns=tuple(map(label_of, columns)), rows=tuple(rows))
 
 
