@@ -488,6 +488,11 @@ _FOR_ALL = ("version", "sha256", "missions", "status", "freshness")
 _FOR_ONE_TOO = ("interval_confidence",)
 """Of the confidence, which is the portfolio's, what is asked for by mission as well."""
 
+_WORKERS_OWN = (
+    "lease_seconds", "store_wait_seconds", "max_answer_bytes", "python_modules", "commands", "http_hosts",
+)  # fmt: skip
+"""Of the runner, what a worker or the store has before it knows of a mission."""
+
 
 def _set_for_all(own: dict[str, Any]) -> list[str]:
     """Return the keys among a mission's own that only the whole portfolio has."""
@@ -500,6 +505,7 @@ def _set_for_all(own: dict[str, Any]) -> list[str]:
         *(key for key in own if key in _FOR_ALL),
         *(f"triggers.{key}" for key in inner("triggers") if key.startswith("portfolio_")),
         *(f"confidence.{key}" for key in inner("confidence") if key not in _FOR_ONE_TOO),
+        *(f"runner.{key}" for key in inner("runner") if key in _WORKERS_OWN),
     ]
 
 

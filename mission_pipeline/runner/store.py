@@ -39,9 +39,12 @@ from mission_pipeline.runner.model import (
     TelemetryRow,
     Verdict,
 )
+from mission_pipeline.runner.new_run import insert_run
 from mission_pipeline.runner.risk import has_grown
 from mission_pipeline.runner.tables import approval, mission_run, mission_task, risk_event, task_attempt
-from mission_pipeline.runner.transitions import COUNTED_KPI, RunChange, due_at_gate, insert_run, renew
+from mission_pipeline.runner.telemetry import counted_kpis
+from mission_pipeline.runner.transitions import RunChange, renew
+from mission_pipeline.runner.waiting_gates import due_at_gate
 
 _CANDIDATES = 8
 """Tasks looked at for one claim: where several workers ask at once, the first may be gone."""
@@ -178,9 +181,11 @@ class Missions:
             raise UnknownKpi(f"The KPI {kpi_name} cannot be {value}. Give a finite number.")
         with self._database.write() as connection:
             change = self._locked(connection, run_id)
-            known = [target.kpi_name for target in change.kpi_targets() if target.kpi_name != COUNTED_KPI]
-            if kpi_name == COUNTED_KPI:
-                raise UnknownKpi(f"The {COUNTED_KPI} of run {run_id} are counted, not reported. Leave them out.")
+            targets = change.kpi_targets()
+            counted = counted_kpis(targets)
+            known = [target.kpi_name for target in targets if target.kpi_name not in counted]
+            if kpi_name in counted:
+                raise UnknownKpi(f"The {kpi_name} of run {run_id} are counted, not reported. Leave them out.")
             if kpi_name not in known:
                 names = f"one of {', '.join(known)}" if known else "none: it has no KPIs"
                 raise UnknownKpi(f"Mission {change.run.mission_id} has no KPI {kpi_name!r}. Name {names}.")

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mission_pipeline.runner.canonical import iso, minutes, minutes_between, to_json
-from mission_pipeline.runner.model import TelemetryRow
+from mission_pipeline.runner.model import KpiTarget, TelemetryRow
 from mission_pipeline.runner.tables import outbox, store_meta
 
 Row = sa.Row[Any]
@@ -50,9 +50,18 @@ def execution_log(run: Row, task: Row, attempt: Row, gate: Row | None) -> dict[s
     return record
 
 
-def run_record(run: Row) -> dict[str, Any]:
-    """Return the record of a run that has ended. A run that never started began when it was made."""
+def counted_kpis(targets: Iterable[KpiTarget]) -> set[str]:
+    """Return the KPIs that nobody reports: steps under a ceiling are the tasks that the run executed."""
+    return {target.kpi_name for target in targets if (target.kpi_name, target.limit_kind) == ("steps", "ceiling")}
+
+
+def run_record(run: Row, targets: Iterable[KpiTarget]) -> dict[str, Any]:
+    """Return the record of a run that has ended. A run that never started began when it was made.
+
+    A KPI that is counted is left out: the pipeline counts for itself.
+    """
     start = run.started_at or run.created_at
+    counted = counted_kpis(targets)
     return {
         "run_id": run.run_id,
         "mission_id": run.mission_id,
@@ -60,7 +69,7 @@ def run_record(run: Row) -> dict[str, Any]:
         "end_time": iso(run.ended_at),
         "status": run.status,
         "total_duration_minutes": round((run.ended_at - start).total_seconds() / 60, 6),
-        "kpis": json.loads(run.kpis),
+        "kpis": {name: value for name, value in json.loads(run.kpis).items() if name not in counted},
         "human_interventions": run.human_interventions,
         "escalations": run.escalations,
         "risk_flagged": bool(run.is_risk_flagged),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,92 +27,16 @@ from mission_pipeline.runner.model import (
     Choice,
     Claim,
     KpiTarget,
-    MissionPlan,
     Outcome,
     RiskEvent,
     RunStatus,
     Verdict,
 )
 from mission_pipeline.runner.tables import approval, mission_run, mission_task, risk_event, task_attempt, task_dep
+from mission_pipeline.runner.telemetry import counted_kpis
+from mission_pipeline.runner.waiting_gates import TIME_LIMIT, due_at_gate
 
 Row = sa.Row[Any]
-
-COUNTED_KPI = "steps"
-"""Observed by counting the tasks that a run executed; nobody reports it."""
-
-
-TIME_LIMIT = "time limit"
-"""Who decided, where nobody did in time."""
-
-
-def insert_run(
-    connection: sa.Connection,
-    run_id: str,
-    plan: MissionPlan,
-    *,
-    now: datetime,
-    mission_input: Mapping[str, Any],
-    requested_by: str | None,
-    priority: str | None,
-    usual_minutes: float | None,
-    previous_kpis: Mapping[str, float],
-) -> None:
-    """Write a run with its plan; the tasks that depend on nothing can be claimed at once."""
-    first = [task for task in plan.tasks if not task.depends_on]
-    connection.execute(
-        sa.insert(mission_run).values(
-            run_id=run_id,
-            mission_id=plan.mission_id,
-            mission_name=plain(plan.mission_name),
-            owner=plain(plan.owner),
-            status="running",
-            requested_by=plain(requested_by),
-            priority=plain(priority),
-            created_at=now,
-            newest_at=now,
-            mission_input=to_json(mission_input),
-            kpi_targets=to_json([vars(target) for target in plan.kpis]),
-            kpis="{}",
-            previous_kpis=to_json(previous_kpis),
-            usual_minutes=usual_minutes,
-            open_tasks=len(plan.tasks),
-            live_tasks=len(first),
-            failures=0,
-            human_interventions=0,
-            escalations=0,
-            is_risk_flagged=False,
-            records=0,
-            version=1,
-        )
-    )
-    connection.execute(
-        sa.insert(mission_task),
-        [
-            {
-                "run_id": run_id,
-                "task_id": task.task_id,
-                "position": position,
-                "task_name": plain(task.task_name),
-                "task_order": task.task_order,
-                "estimated_minutes": task.estimated_minutes,
-                "requires_approval": task.requires_approval,
-                "capable_agents": to_json(task.capable_agents),
-                "status": "pending",
-                "open_dependencies": len(set(task.depends_on)),
-                "attempt": 1,
-                "fence": 0,
-                "due_at": None if task.depends_on else now,
-            }
-            for position, task in enumerate(plan.tasks)
-        ],
-    )
-    dependencies = [
-        {"run_id": run_id, "task_id": task.task_id, "depends_on": needed}
-        for task in plan.tasks
-        for needed in sorted(set(task.depends_on))
-    ]
-    if dependencies:
-        connection.execute(sa.insert(task_dep), dependencies)
 
 
 def renew(connection: sa.Connection, claim: Claim, clock_now: datetime, policy: Policy) -> Claim | None:
@@ -124,36 +48,6 @@ def renew(connection: sa.Connection, claim: Claim, clock_now: datetime, policy: 
         .values(due_at=lease_until)
     )
     return replace(claim, lease_until=lease_until) if renewed.rowcount == 1 else None
-
-
-@dataclass(frozen=True)
-class DueAtGate:
-    """What the policy wants done about a gate that waits."""
-
-    risks: list[RiskEvent]
-    is_reminded: bool
-    is_escalated: bool
-    is_rejected: bool
-
-
-def due_at_gate(policy: Policy, gate: Row, now: datetime) -> DueAtGate:
-    """Return what is due at an open gate. Each limit holds from its very minute on; 0 minutes is never.
-
-    Args:
-        policy: of the gate's mission.
-        gate: of ``approval``.
-        now: the run's own time.
-    """
-    limits = policy.runner.gates
-    waited = minutes_between(gate.requested_at, now)
-    is_over = bool(limits.time_limit_minutes) and waited >= limits.time_limit_minutes
-    is_late = bool(limits.reminder_after_minutes) and waited >= limits.reminder_after_minutes
-    return DueAtGate(
-        risks=risk.approval_delay(policy, gate.task_id, waited),
-        is_reminded=is_late and gate.reminded_at is None,
-        is_escalated=is_over and limits.on_time_limit == "escalate" and gate.escalated_at is None,
-        is_rejected=is_over and limits.on_time_limit == "reject",
-    )
 
 
 class RunChange:
@@ -431,9 +325,8 @@ class RunChange:
         start = self._value("started_at") or self.run.created_at
         if status != "cancelled":
             self._risks(risk.long_run(self._policy, minutes_between(start, self.now), self.run.usual_minutes))
-        targets = self.kpi_targets()
-        if status == "completed" and any(target.kpi_name == COUNTED_KPI for target in targets):
-            self._observe({COUNTED_KPI: float(len(tasks))}, is_counted=True)
+        if status == "completed":  # whose every task was executed
+            self._keep_kpis(dict.fromkeys(counted_kpis(self.kpi_targets()), float(len(tasks))))
         self._judge_kpis()
         self._close_risks()
         self._write_record()
@@ -452,7 +345,12 @@ class RunChange:
         self._write_run()
         run = self._connection.execute(sa.select(mission_run).where(mission_run.c.run_id == self.run.run_id)).one()
         telemetry.keep(
-            self._connection, "mission_runs", run.run_id, telemetry.run_record(run), self.now, version=version
+            self._connection,
+            "mission_runs",
+            run.run_id,
+            telemetry.run_record(run, self.kpi_targets()),
+            self.now,
+            version=version,
         )
         telemetry.make_ready(self._connection, run.run_id)
 
@@ -628,11 +526,14 @@ class RunChange:
         """Return the KPIs of the run's mission as they were when it was made."""
         return [KpiTarget(**target) for target in json.loads(self.run.kpi_targets)]
 
-    def _observe(self, kpis: Mapping[str, float], *, is_counted: bool = False) -> None:
-        new = {name: value for name, value in kpis.items() if is_counted or name != COUNTED_KPI}
-        known = json.loads(self._value("kpis"))
-        merged = to_json(known | new)
-        if merged != to_json(known):
+    def _observe(self, kpis: Mapping[str, float]) -> None:
+        counted = counted_kpis(self.kpi_targets())
+        self._keep_kpis({name: value for name, value in kpis.items() if name not in counted})
+
+    def _keep_kpis(self, kpis: Mapping[str, float]) -> None:
+        known = self._value("kpis")
+        merged = to_json(json.loads(known) | dict(kpis))
+        if merged != known:
             self._changed["kpis"] = merged
 
     def _judge_kpis(self) -> None:

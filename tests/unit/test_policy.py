@@ -104,6 +104,7 @@ OWN_FAULTS = {
         "key triggers.portfolio_open_risk_events holds for the whole portfolio",
     ),
     "the version": ('[missions.M002]\nversion = "2"', "key version holds for the whole portfolio"),
+    "the workers' own": ("[missions.M002.runner]\nlease_seconds = 5.0", "key runner.lease_seconds holds for the whole portfolio"),
     "the confidence": (
         "[missions.M002.confidence]\nlow_below_runs = 1", "key confidence.low_below_runs holds for the whole portfolio",
     ),

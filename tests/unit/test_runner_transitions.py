@@ -16,7 +16,7 @@ from mission_pipeline.errors import (
     UnknownKpi,
     UnknownRun,
 )
-from mission_pipeline.runner.model import AgentFault, Answer, Choice
+from mission_pipeline.runner.model import AgentFault, Answer, Choice, KpiTarget
 
 CHOICE = Choice("A1", "best", (), None)
 
@@ -628,6 +628,14 @@ def test_steps_are_counted_when_a_run_is_completed(desk, tasks, is_met):
     (gap,) = desk.store.state(run_id)["kpi_gap_summary"]
     assert (gap["value"], gap["is_met"]) == (len(tasks), is_met)
     assert ("steps_limit_breached" in {kind for _, kind in desk.risks(run_id)}) is not is_met
+
+
+def test_steps_that_are_counted_are_no_part_of_the_record_and_others_are(desk):
+    own = KpiTarget("steps", "lower_is_better", 9.0, 5.0, True, "target")  # reported, like any other
+    for kpi in (STEPS, own):
+        desk.start(plan(task("A"), kpis=(kpi,)))
+        desk.work(kpis={"steps": 4})
+    assert [record["kpis"] for record in desk.telemetry("mission_runs")] == [{}, {"steps": 4}]
 
 
 def test_a_target_missed_is_a_risk_the_first_time_and_when_it_is_missed_by_more(desk):
