@@ -90,9 +90,9 @@ def run(
         from mission_pipeline.runner.worker import Worker
         from mission_pipeline.warehouse import Warehouse
 
+        given, sample = mission_input(input_file, settings.raw_data, mission)
         registry = tools.load_registry()
         plan = registry.plan(mission)
-        given, sample = mission_input(input_file, settings.raw_data, mission)
         history = history_of(mission, Warehouse(settings.warehouse), tools.policy)
         run_id = store.create_run(
             plan,
@@ -147,25 +147,38 @@ def worker(
         return
     from mission_pipeline.runner import lines
 
-    _print_lines(_console(), lines.of_worker(done, waiting, _options(settings, None, warehouse, policy)))
+    _print_lines(_console(), lines.of_worker(done, waiting, _options(settings, raw_data, warehouse, policy)))
 
 
 @app.command(rich_help_panel=PANEL)
-def runs(limit: LimitOption = 20, warehouse: WarehouseOption = None, as_json: JsonOption = False) -> None:
+def runs(
+    limit: LimitOption = 20,
+    raw_data: RawDataOption = None,
+    warehouse: WarehouseOption = None,
+    policy: PolicyOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the runs of the runner's store, the newest first."""
-    settings = _settings(None, warehouse, None)
+    settings = _settings(raw_data, warehouse, policy)
     with _store(settings) as store:
         found = store.runs(limit)
-    _show(as_json, found, lambda lines: lines.of_runs(found))
+    options = _options(settings, raw_data, warehouse, policy)
+    _show(as_json, found, lambda lines: lines.of_runs(found, options))
 
 
 @app.command(rich_help_panel=PANEL)
-def status(run_id: RunArgument, warehouse: WarehouseOption = None, as_json: JsonOption = False) -> None:
+def status(
+    run_id: RunArgument,
+    raw_data: RawDataOption = None,
+    warehouse: WarehouseOption = None,
+    policy: PolicyOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show a run: its tasks, who does them and why, open gates, risks and KPIs."""
-    settings = _settings(None, warehouse, None)
+    settings = _settings(raw_data, warehouse, policy)
     with _store(settings) as store:
         state = store.state(run_id)
-    options = _options(settings, None, warehouse, None)
+    options = _options(settings, raw_data, warehouse, policy)
     _show(as_json, state, lambda lines: lines.of_state(state, options))
 
 
@@ -173,14 +186,16 @@ def status(run_id: RunArgument, warehouse: WarehouseOption = None, as_json: Json
 def approvals(
     decided: Annotated[bool, typer.Option("--decided", help="Those decided, the newest first, instead.")] = False,
     limit: LimitOption = 20,
+    raw_data: RawDataOption = None,
     warehouse: WarehouseOption = None,
+    policy: PolicyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List what waits for a person to approve or reject it, the oldest first."""
-    settings = _settings(None, warehouse, None)
+    settings = _settings(raw_data, warehouse, policy)
     with _store(settings) as store:
         found = store.decided_approvals(limit) if decided else store.open_approvals()
-    options = _options(settings, None, warehouse, None)
+    options = _options(settings, raw_data, warehouse, policy)
     _show(as_json, found, lambda lines: lines.of_decided(found) if decided else lines.of_gates(found, options))
 
 
@@ -407,9 +422,7 @@ def _show(as_json: bool, facts: Any, lines_of: Callable[[Any], list[str]]) -> No
     _print_lines(_console(), lines_of(lines))
 
 
-def _options(
-    settings: Settings, raw_data: Path | None = None, warehouse: Path | None = None, policy: Path | None = None
-) -> str:
+def _options(settings: Settings, raw_data: Path | None, warehouse: Path | None, policy: Path | None) -> str:
     """Return the options that the next command needs to find the same places, to be put behind it."""
     import shlex
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mission_pipeline.runner.model import Decision
@@ -21,6 +21,7 @@ _BLOCKED_WORDS = {
     "run_cancelled": "cancelled",
 }
 _LONGEST_CELL = 48
+_LINES_TO_JUDGE = 60
 
 State = Mapping[str, Any]
 
@@ -50,18 +51,24 @@ def of_state(state: State, options: str) -> list[str]:
     for title, found in parts.items():
         if found:
             lines += ["", f"{title}:", *(f"  {line}" for line in found)]
-    return [*lines, *_next(state, options)]
+    return [*lines, *_to_judge(state), *_next(state, options, is_shown=True)]
 
 
-def of_runs(runs: Sequence[State]) -> list[str]:
+def of_runs(runs: Sequence[State], options: str) -> list[str]:
     """Return a line per run."""
     if not runs:
-        return ["No run yet. Start one:  mission run M001"]
+        return [f"No run yet. Start one:  mission run M001{options}"]
     rows = [
-        (run["run_id"], run["mission_id"], _RUN_WORDS[run["status"]], f"created {_time(run['created_at'])}")
+        (
+            run["run_id"],
+            run["mission_id"],
+            _RUN_WORDS[run["status"]],
+            f"{run['completed_tasks']} of {run['tasks']} tasks completed",
+            f"created {_time(run['created_at'])}",
+        )
         for run in runs
     ]
-    return [*_table(rows), "", "More about one:  mission status RUN"]
+    return [*_table(rows), "", f"More about one:  mission status {shlex.quote(runs[0]['run_id'])}{options}"]
 
 
 def of_gates(gates: Sequence[State], options: str) -> list[str]:
@@ -152,13 +159,67 @@ def _tasks(state: State) -> list[str]:
         found = state["task_results_by_id"].get(task_id) or {}
         status = state["task_status_by_id"][task_id]
         word = _BLOCKED_WORDS.get(state["blocked_reason_by_id"].get(task_id, ""), status)
-        agent = found.get("agent_id") or ""
         said = found.get("summary") or found.get("error") or ""
-        rows.append((task_id, task.get("task_name") or "", word, agent, said))
+        if status in ("pending", "running"):
+            said = _attempt_before(found)
+        rows.append((task_id, task.get("task_name") or "", word, found.get("agent_id") or "", said))
     return _table(rows)
 
 
-def _next(state: State, options: str) -> list[str]:
+def _attempt_before(found: State) -> str:
+    """Return how the newest attempt ended, of a task that is done again."""
+    outcome = found.get("outcome")
+    if outcome is None:
+        return ""
+    gate = found.get("approval") or {}
+    why = gate.get("reason") or found.get("error") or ""
+    by = f" by {gate['decided_by']}" if gate.get("decided_by") else ""
+    return f"attempt {found['attempt']} {outcome.replace('_', ' ')}{by}{': ' if why else ''}{why}"
+
+
+def _to_judge(state: State) -> list[str]:
+    """Return the results that wait for a person, readable, cut where a screen ends."""
+    lines = []
+    for gate in state["hitl_queue"]:
+        found = state["task_results_by_id"][gate["task_id"]]["result"]
+        shown = list(_outline(found))
+        lines += ["", f"To judge, {gate['task_id']}:", *(f"  {line}" for line in shown[:_LINES_TO_JUDGE])]
+        if len(shown) > _LINES_TO_JUDGE:
+            lines.append(f"  … and {len(shown) - _LINES_TO_JUDGE:,} lines more, in the inbox or with --json")
+    return lines
+
+
+def _outline(value: Any) -> Iterator[str]:
+    """Yield a JSON value as indented lines, without its brackets and quotes."""
+    entries = value.items() if isinstance(value, Mapping) else enumerate(value, start=1)
+    for name, each in entries:
+        mark = f"{name}:" if isinstance(value, Mapping) else "-"
+        if isinstance(each, Mapping | list) and each:
+            below = list(_outline(each))
+            if mark == "-":
+                yield f"- {below[0].lstrip()}"
+                yield from (f"  {line}" for line in below[1:])
+            else:
+                yield mark
+                yield from (f"  {line}" for line in below)
+        else:
+            text = _plain(each).splitlines() or [""]
+            if len(text) == 1:
+                yield f"{mark} {text[0]}".rstrip()
+            else:
+                yield mark
+                yield from (f"  {line}".rstrip() for line in text)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping | list):
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "not known" if value is None else str(value)
+
+
+def _next(state: State, options: str, *, is_shown: bool = False) -> list[str]:
     run_id = shlex.quote(state["run_id"])
     if state["status"] == "running":
         return ["", f"To go on:  mission worker --until-idle{options}"]
@@ -168,6 +229,7 @@ def _next(state: State, options: str) -> list[str]:
         lines += [
             "",
             f"{gate['task_id']} waits since {_time(gate['requested_at'])}{_pressing(gate)}. Look at it, then decide:",
+            *([] if is_shown else [f"  mission status {run_id}{options}"]),
             f"  mission inbox{options}",
             f"  mission approve {name} --by NAME{options}",
             f"  mission reject {name} --by NAME --reason TEXT{options}",

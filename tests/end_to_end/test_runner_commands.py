@@ -1,0 +1,233 @@
+"""The commands that run missions: what they print for people and programs, and how they end."""
+
+import json
+
+import pytest
+from command import mission, mission_process
+from runner_trials import new_trial, one_task, tasks
+
+from mission_pipeline.runner import lines
+
+
+@pytest.fixture
+def trial(tmp_path):
+    """A mission of two tasks, the second with a gate."""
+    return new_trial(tmp_path / "trial", missions={"M": tasks(("A", ""), ("B", "A", "gate"))})
+
+
+def command(trial, *arguments, **variables):
+    return mission(*arguments, *trial.places(), **variables)
+
+
+def facts(trial, *arguments):
+    result = command(trial, *arguments, "--json")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def fault(result, code=2):
+    assert result.returncode == code, result.stderr
+    assert result.stdout == ""
+    (sentence,) = [line for line in result.stderr.splitlines() if " s  " not in line]
+    return sentence
+
+
+def test_a_run_says_where_it_waits_and_what_to_do(trial):
+    result = command(trial, "run", "M", "--requested-by", "Ann")
+    assert result.returncode == 0, result.stderr
+    (run,) = facts(trial, "runs")
+    gate = f"{run['run_id']}:B:1"
+    printed = result.stdout.splitlines()
+    assert f"{run['run_id']} of M Trial waits for a person." in printed
+    assert f"A  task A  completed           B1  did {run['run_id']}:A:1" in printed
+    assert f"B  task B  waits for a person  B1  did {gate}" in printed
+    options = " ".join(trial.places())
+    for line in (
+        f"status {run['run_id']}",
+        "inbox",
+        f"approve {gate} --by NAME",
+        f"reject {gate} --by NAME --reason TEXT",
+    ):
+        assert f"  mission {line} {options}" in printed
+    assert max(len(line.replace(f" {options}", "")) for line in printed) <= 100
+
+
+def test_a_run_is_one_object_for_a_program(trial):
+    given = facts(trial, "run", "M")
+    assert list(given) == ["run_id", "mission_id", "status", "task_status_by_id", "approvals"]
+    assert (given["status"], given["approvals"]) == ("blocked", [f"{given['run_id']}:B:1"])
+
+
+def test_the_status_shows_the_result_to_judge_and_why_the_agent_was_chosen(trial):
+    run_id = facts(trial, "run", "M")["run_id"]
+    printed = command(trial, "status", run_id).stdout
+    assert f"To judge, B:\n  key: {run_id}:B:1\n" in printed
+    assert "  A attempt 1: B1: rank 1 of 2" in printed
+    assert "  cost   not observed  target 5\n" in printed
+    state = facts(trial, "status", run_id)
+    assert (state["run_id"], state["status"]) == (run_id, "blocked")
+
+
+def test_nothing_to_list_is_said(trial):
+    assert "No run yet. Start one:  mission run M001" in command(trial, "runs").stdout
+    assert command(trial, "approvals").stdout == "Nothing waits for a person.\n"
+    assert command(trial, "approvals", "--decided").stdout == "Nothing was decided yet.\n"
+    assert command(trial, "worker", "--until-idle").stdout.startswith("There was nothing to do.\n")
+    assert facts(trial, "approvals") == facts(trial, "runs") == []
+
+
+def test_a_rejection_leads_to_another_attempt_and_the_last_one_fails_the_run(trial):
+    run_id = facts(trial, "run", "M")["run_id"]
+    for attempt in (1, 2, 3):
+        (gate,) = facts(trial, "approvals")
+        assert (gate["approval_id"], gate["run_id"], gate["task_id"]) == (f"{run_id}:B:{attempt}", run_id, "B")
+        rejected = command(trial, "reject", gate["approval_id"], "--by", "Ann", "--reason", "too long")
+        assert rejected.returncode == 0
+        assert f"{gate['approval_id']} rejected by Ann." in rejected.stdout
+        if attempt < 3:
+            assert f"attempt {attempt} rejected by Ann: too long" in rejected.stdout
+            assert "To go on:  mission worker --until-idle" in rejected.stdout
+            assert facts(trial, "worker", "--until-idle") == {"tasks_done": 1, "waiting_for_people": 1}
+    assert "has failed" in rejected.stdout
+    assert [row["outcome"] for row in trial.telemetry("task_execution_logs")].count("rejected") == 3
+    assert [gate["status"] for gate in facts(trial, "approvals", "--decided")] == ["rejected"] * 3
+    assert "too long" in command(trial, "approvals", "--decided").stdout
+    assert "What went wrong:  mission status" in command(trial, "status", run_id).stdout
+
+
+def test_approvals_tell_how_to_decide(trial):
+    run_id = facts(trial, "run", "M")["run_id"]
+    printed = command(trial, "approvals").stdout
+    assert f"{run_id}:B:1  since " in printed
+    assert f"Decide here:      mission approve {run_id}:B:1 --by NAME" in printed
+    assert "1 result waits for a person:  mission approvals" in command(trial, "worker", "--until-idle").stdout
+
+
+def test_a_detached_run_waits_for_a_worker(trial):
+    detached = command(trial, "run", "M", "--detach")
+    assert "goes on" in detached.stdout
+    assert "To go on:  mission worker --until-idle" in detached.stdout
+    assert trial.calls() == []
+    assert facts(trial, "worker", "--until-idle") == {"tasks_done": 2, "waiting_for_people": 1}
+
+
+def test_a_cancelled_run_is_recorded_and_takes_no_decision(trial):
+    run_id = facts(trial, "run", "M")["run_id"]
+    assert facts(trial, "cancel", run_id, "--by", "Ann", "--reason", "a mistake")["status"] == "cancelled"
+    assert [row["status"] for row in trial.telemetry("mission_runs")] == ["cancelled"]
+    late = command(trial, "approve", f"{run_id}:B:1", "--by", "Bea")
+    assert "cancelled" in fault(late, 5)
+    assert "cancelled" in fault(command(trial, "cancel", run_id))
+
+
+def test_a_kpi_known_later_corrects_the_record_of_the_run(trial):
+    run_id = facts(trial, "run", "M")["run_id"]
+    facts(trial, "approve", f"{run_id}:B:1", "--by", "Ann")
+    said = command(trial, "kpi", run_id, "cost", "-1.5").stdout
+    assert "cost  -1.5  target 5  met" in said
+    assert "the next `mission refresh` counts it" in said
+    command(trial, "kpi", run_id, "cost", "7")
+    command(trial, "kpi", run_id, "cost", "-1.5")  # as it was first: the newest line counts
+    costs = [row["kpis"].get("cost") for row in trial.telemetry("mission_runs")]
+    assert costs == [None, -1.5, 7, -1.5]
+    assert "no KPI 'price'" in fault(command(trial, "kpi", run_id, "price", "1"))
+    assert "finite" in fault(command(trial, "kpi", run_id, "cost", "nan"))
+
+
+def test_the_input_is_what_the_agents_get(trial, tmp_path):
+    given = tmp_path / "input.json"
+    given.write_text('{"deals": [1, 2]}')
+    run_id = facts(trial, "run", "M", "--input", given, "--detach")["run_id"]
+    assert facts(trial, "status", run_id)["mission_input"] == {"deals": [1, 2]}
+    sample = trial.raw_data / "mission_inputs" / "M.json"
+    sample.parent.mkdir()
+    sample.write_text('{"from": "the sample"}')
+    result = command(trial, "run", "M", "--detach", "--json")
+    assert "with the sample input" in result.stderr
+    assert facts(trial, "status", json.loads(result.stdout)["run_id"])["mission_input"] == {"from": "the sample"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[1]", "is no JSON object"),
+        ("{", "is not JSON"),
+        ('{"a": NaN}', "is not JSON"),
+        ('{"a": 1e999}', "is not JSON"),
+        ('{"a": "\\ud800"}', "is not JSON"),
+        (None, "cannot be read"),
+    ],
+)
+def test_an_input_that_cannot_be_used_starts_nothing(trial, tmp_path, content, said):
+    given = tmp_path / "input.json"
+    if content is not None:
+        given.write_text(content)
+    assert said in fault(command(trial, "run", "M", "--input", given))
+    assert facts(trial, "runs") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "M9"], "There is no mission M9"),
+        (["status", "RUN_X"], "No run is called 'RUN_X'"),
+        (["cancel", "RUN_X"], "RUN_X"),
+        (["kpi", "RUN_X", "cost", "1"], "RUN_X"),
+        (["approve", "RUN_X:T:1", "--by", "Ann"], "RUN_X:T:1"),
+        (["reject", "RUN_X:T:1", "--by", "Ann", "--reason", ""], "needs a reason"),
+        (["approve", "RUN_X:T:1", "--by", " "], "who"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_sentence(trial, arguments, said):
+    assert said.lower() in fault(command(trial, *arguments)).lower()
+
+
+def test_a_plan_with_a_fault_is_refused_before_anything_starts(tmp_path):
+    trial = new_trial(tmp_path / "trial", missions={"M": tasks(("A", "B"), ("B", "A"))})
+    assert "Mission M cannot be run" in fault(command(trial, "run", "M"))
+    assert facts(trial, "runs") == []
+
+
+def test_a_place_to_die_at_that_is_none_and_a_store_that_is_none_are_told(trial):
+    assert "MISSION_FAILPOINT" in fault(command(trial, "runs", MISSION_FAILPOINT="after_lunch"))
+    assert "MISSION_STORE" in fault(command(trial, "runs", MISSION_STORE="nothing at all"))
+
+
+def test_the_store_may_be_elsewhere(trial, tmp_path):
+    elsewhere = {"MISSION_STORE": f"sqlite:///{tmp_path / 'elsewhere.sqlite'}"}
+    assert command(trial, "run", "M", "--detach", **elsewhere).returncode == 0
+    assert (tmp_path / "elsewhere.sqlite").exists()
+    assert facts(trial, "runs") == []
+    assert len(json.loads(command(trial, "runs", "--json", **elsewhere).stdout)) == 1
+
+
+def test_the_command_itself_runs_a_mission(tmp_path):
+    trial = new_trial(tmp_path / "trial", missions=one_task())
+    result = mission_process("run", "M", "--json", *trial.places())
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["status"] == "completed"
+    assert len(trial.telemetry("mission_runs")) == 1
+
+
+def test_a_long_result_is_cut_where_a_screen_ends_and_nesting_stays_readable():
+    gate = {"approval_id": "R:T:1", "task_id": "T", "requested_at": "2026-02-07T06:00:00Z", "escalated_at": "x"}
+    found = {"list": [{"a": 1, "b": [True, None]}, []], "text": "two\nlines", "none": {}, "many": list(range(100))}
+    state = {
+        "run_id": "R", "mission_id": "M", "mission_name": None, "status": "blocked", "plan_tasks": [],
+        "created_at": "2026-02-07T06:00:00Z", "ended_at": None, "requested_by": None, "priority": "high",
+        "routing_by_task_id": {}, "risk_events": [], "kpi_gap_summary": [], "hitl_queue": [gate],
+        "task_results_by_id": {"T": {"result": found}},
+    }  # fmt: skip
+    shown = lines.of_state(state, "")
+    start = shown.index("To judge, T:")
+    assert shown[start + 1 : start + 11] == [
+        "  list:", "    - a: 1", "      b:", "        - yes", "        - not known", "    - none",
+        "  text:", "    two", "    lines", "  none: none",
+    ]  # fmt: skip
+    assert "  … and 51 lines more, in the inbox or with --json" in shown
+    assert any("escalated" in line for line in shown)
+    assert "created 2026-02-07 06:00 UTC, priority high" in shown
+
+
+def test_the_shipped_policy_lets_no_data_start_a_program(policy):
+    assert policy.runner.commands == ()
