@@ -281,6 +281,15 @@ def test_what_a_program_leaves_running_is_ended_and_delays_nothing(allowed, tmp_
     assert all_gone(noted_pids(tmp_path / "pids"))
 
 
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="only Linux has it")
+def test_where_memory_runs_out_the_agent_goes_first(policy):
+    own = int(Path("/proc/self/oom_score_adj").read_text())
+    wide = allowing(policy)
+    call(python_agent("echo"), wide)
+    pid = call(python_agent("echo"), wide).result["pid"]
+    assert int(Path(f"/proc/{pid}/oom_score_adj").read_text()) == 1000 > own
+
+
 def test_calls_leave_no_open_files_behind(allowed):
     call(script(f"print({GOOD!r})"), allowed)
     before = len(list(Path("/proc/self/fd").iterdir()))
@@ -353,7 +362,14 @@ def no_http(handler, _):
     handler.close_connection = True
 
 
+def floods_headers(handler, _):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        handler.wfile.write(b"X: " + b"x" * 1000 + b"\r\n")
+
+
 @pytest.mark.parametrize(("handle", "says"), [
+    (floods_headers, "Agent A cannot be reached at http://127.0.0.1:"),
     (sends(b"<html>"), "Agent A gave a bad answer: it is not JSON (Expecting value: line 1 column 1 (char 0)): <html>."),
     (sends(b"[1]"), "Agent A gave a bad answer: it is [1], not an object."),
     (sends(b'{"status": "completed", "result": {"a": NaN}}'), "it has the value NaN, which is no number."),

@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
 _CHUNK_BYTES = 65_536
@@ -57,6 +58,8 @@ def start(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
+    with contextlib.suppress(OSError):  # where the machine runs out of memory, the agent goes and not the worker
+        Path(f"/proc/{process.pid}/oom_score_adj").write_text("1000", encoding="ascii")
     for pipe in (process.stdin, process.stdout, process.stderr):
         assert pipe is not None
         os.set_blocking(pipe.fileno(), False)
