@@ -93,7 +93,12 @@ class RunChange:
         lease_until = self.clock_now + lease
         taken = self._connection.execute(
             sa.update(mission_task)
-            .where(*_is(task), mission_task.c.fence == task.fence, mission_task.c.due_at == task.due_at)
+            .where(
+                *_is(task),
+                mission_task.c.fence == task.fence,
+                mission_task.c.attempt == task.attempt,
+                mission_task.c.due_at == task.due_at,
+            )
             .values(
                 status="running",
                 fence=task.fence + 1,
@@ -186,8 +191,7 @@ class RunChange:
         self._risks(risk.task_overrun(self._policy, task.task_id, task.estimated_minutes, minutes(work_seconds)))
         self._count(live_tasks=-1)
         if not task.requires_approval:
-            self._end_attempt(task, "completed")
-            self._complete_task(task)
+            self._complete_task(task, self._end_attempt(task, "completed"))
             return True
         self._open_gate(task, f"{task.run_id}:{task.task_id}:{task.attempt}", sha256_of(result))
         self._change_task(task, status="blocked", blocked_reason="approval", due_at=None, worker_id=None)
@@ -228,9 +232,9 @@ class RunChange:
             self._count(human_interventions=1)
         waited = minutes_between(gate.requested_at, self.now)
         self._risks(risk.approval_delay(self._policy, task.task_id, waited))
-        self._end_attempt(task, verdict, gate.approval_id)
+        attempt = self._end_attempt(task, verdict, gate.approval_id)
         if verdict == "approved":
-            self._complete_task(task)
+            self._complete_task(task, attempt)
         else:
             self._risks(risk.rework(self._policy, task.task_id, task.attempt, "rejected"))
             self._again_or_fail(task, self.clock_now, rejection=plain(reason))
@@ -399,18 +403,19 @@ class RunChange:
             sa.update(task_attempt).where(*_of(task), task_attempt.c.attempt == task.attempt).values(**values)
         )
 
-    def _end_attempt(self, task: Row, outcome: Outcome, approval_id: str | None = None) -> None:
-        """Close the task's attempt and log it. An attempt that no agent got is no execution, and has no log."""
+    def _end_attempt(self, task: Row, outcome: Outcome, approval_id: str | None = None) -> Row:
+        """Close the task's attempt, log it and return it. One that no agent got is no execution, and has no log."""
         self._change_attempt(task, outcome=outcome, finished_at=self.now)
         attempt = self._attempt(task)
         if attempt.agent_id is None:
-            return
+            return attempt
         gate = None
         if approval_id is not None:
             gate = self._connection.execute(sa.select(approval).where(approval.c.approval_id == approval_id)).one()
         record = telemetry.execution_log(self.run, task, attempt, gate)
         key = f"{task.run_id}:{task.task_id}:{attempt.attempt}"
         telemetry.keep(self._connection, "task_execution_logs", key, record, self.now)
+        return attempt
 
     def _open_gate(self, task: Row, approval_id: str, result_sha256: str) -> None:
         self._connection.execute(
@@ -425,11 +430,10 @@ class RunChange:
             )
         )
 
-    def _complete_task(self, task: Row) -> None:
+    def _complete_task(self, task: Row, attempt: Row) -> None:
         self._change_task(task, status="completed", blocked_reason=None, due_at=None, worker_id=None, ended_at=self.now)
         self._count(open_tasks=-1)
-        kpis = self._attempt(task).kpis
-        self._observe(json.loads(kpis) if kpis else {})
+        self._observe(json.loads(attempt.kpis))
         waiting = mission_task.c.task_id.in_(
             sa.select(task_dep.c.task_id).where(
                 task_dep.c.run_id == self.run.run_id, task_dep.c.depends_on == task.task_id
