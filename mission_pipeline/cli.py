@@ -43,7 +43,8 @@ app = typer.Typer(
     help="Shows from telemetry whether missions run by AI agents mature, and what to fix next.\n\n"
     "Start with [bold]mission refresh[/bold]: it reads the raw data, judges it and prints the brief.",
     epilog="Exit codes: 0 done, 1 a fault of this program (for check: records would be rejected; for explain --all: "
-    "claims changed), 2 something that you can mend, 130 interrupted.",
+    "claims changed), 2 something that you can mend, 4 a mission failed or was cancelled, 5 a decision came second, or "
+    "its result has changed, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -20,7 +20,7 @@ PAGES = [
 ] + [*sorted((REPOSITORY / "docs").rglob("*.md")), REPOSITORY / "benchmarks" / "README.md"]
 WRITTEN_PAGES = [page for page in PAGES if page.name != "warehouse.md"]  # the others are generated
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
-MADE_BY_A_RUN = ("warehouse/", "briefs/", "exports/", ".build/", ".dagster/", ".venv/")
+MADE_BY_A_RUN = ("warehouse/", "briefs/", "exports/", ".build/", ".dagster/", ".runner/", ".venv/")
 README_WIDTH = 100
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
