@@ -12,8 +12,9 @@ ARRAY_SUFFIXES = (".json",)
 LINES_SUFFIXES = (".jsonl", ".ndjson")
 GZIP_SUFFIX = ".gz"
 ENDINGS = tuple(form + zipped for form in (*ARRAY_SUFFIXES, *LINES_SUFFIXES) for zipped in ("", GZIP_SUFFIX))
-SILENTLY_IGNORED = frozenset({"readme.md", "mission_inputs"})
-"""Explanations, and what missions are run on when nothing else is given: nobody means them to be a data set."""
+SILENTLY_IGNORED = frozenset({"readme.md"})
+MISSION_INPUTS = "mission_inputs"
+"""The folder of what missions are run on when nothing else is given: no data set, and not worth a note."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def find_raw_files(raw_data: Path, data_sets: tuple[InputDataSet, ...] = DATA_SE
         ]
     _require(raw_data, data_sets, {file.data_set.name for file in files})
     known = {data_set.name for data_set in DATA_SETS}
-    strangers = [entry for entry in entries if not _belongs_to_a_data_set(entry, known)]
+    strangers = [entry for entry in entries if not _is_known(entry, known)]
     notes = [
         *(f"{path.relative_to(raw_data).as_posix()} is no file of a data set and was ignored."
           for path in (*strangers, *search.ignored)),
@@ -113,9 +114,9 @@ def _is_file_of(data_set_name: str, file_name: str) -> bool:
     return file_name.startswith(data_set_name) and file_name[len(data_set_name) :].lower() in ENDINGS
 
 
-def _belongs_to_a_data_set(entry: Path, known: set[str]) -> bool:
+def _is_known(entry: Path, known: set[str]) -> bool:
     if entry.is_dir():
-        return entry.name in known
+        return entry.name in known or entry.name == MISSION_INPUTS
     return any(_is_file_of(name, entry.name) for name in known)
 
 

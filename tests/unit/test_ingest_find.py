@@ -148,4 +148,7 @@ def test_what_has_a_files_name_and_is_none_is_a_fault_and_blocks_nothing(tmp_pat
 def test_what_missions_are_run_on_is_no_data_set_and_not_worth_a_note(tmp_path):
     smallest_folder(tmp_path)
     put(tmp_path, "mission_inputs/M1.json", "{}")
-    assert [note for note in find_raw_files(tmp_path).notes if "ignored" in note] == []
+    put(tmp_path, "mission_runs/mission_inputs/late.json", [])
+    found = find_raw_files(tmp_path)
+    assert [note for note in found.notes if "ignored" in note] == []
+    assert names(found, MISSION_RUNS) == ["mission_runs.json", "mission_runs/mission_inputs/late.json"]
