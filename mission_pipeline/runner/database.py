@@ -145,7 +145,12 @@ def _engine(url: str, wait_seconds: float) -> sa.Engine:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         # Every thread of a worker may need a connection at once; more threads than the pool expects must not wait.
         engine = sa.create_engine(parsed, max_overflow=-1, pool_pre_ping=not is_sqlite)
-    except (exc.ArgumentError, ImportError) as error:
+    except ModuleNotFoundError as error:
+        raise StoreFault(
+            f"The driver of the store's database is not installed ({error}). For Postgres, install this with its "
+            "extra: pip install 'mission-pipeline[postgres]'."
+        ) from error
+    except exc.ArgumentError as error:
         raise StoreFault(
             f"MISSION_STORE is not the address of a database that can be opened here ({error}). "
             "Give one such as sqlite:////folder/missions.sqlite."

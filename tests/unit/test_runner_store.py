@@ -116,7 +116,8 @@ def test_a_file_that_is_no_database_is_refused_with_its_place(tmp_path):
 
 
 @pytest.mark.parametrize(("url", "says"), [
-    ("nonsense", "not the address of a database"), ("oracle://x", "not the address of a database"),
+    ("nonsense", "not the address of a database"), ("nonsense://x", "not the address of a database"),
+        ("mysql+pymysql://x", "driver of the store's database is not installed"),
     ("sqlite://", "names no file"), ("sqlite:////proc/none/missions.sqlite", "cannot be made"),
 ])  # fmt: skip
 def test_an_address_that_cannot_be_opened_is_refused_with_what_to_give(url, says):
