@@ -15,6 +15,7 @@ from runner_gates import EMAIL, Clock, store_in, task, waiting_run, work
 
 from mission_pipeline.runner.inbox.access import Access
 from mission_pipeline.runner.inbox.app import Inbox, inbox_app
+from mission_pipeline.runner.inbox.gates import duration_words
 from mission_pipeline.runner.model import Answer, MissionPlan
 
 TOKEN = "t0" * 24
@@ -517,6 +518,62 @@ def test_a_gate_of_a_cancelled_run_cannot_be_decided(browser, missions):
     answer = send(browser, fields)
     assert answer.status_code == 409
     assert "cancelled" in answer.text
+
+
+def test_a_form_of_too_many_fields_or_of_bytes_that_are_no_form_is_none(browser, missions):
+    gate = waiting_run(missions).gate
+    fields = form_of(browser, gate, by="Ana", verdict="approved")
+    assert send(browser, {**fields, **{f"x{number}": "1" for number in range(30)}}).status_code == 400
+    form = {"content-type": "application/x-www-form-urlencoded", "origin": base_of(browser)}
+    assert browser.post("/decide", content=b"by=\xff\xfe", headers=form).status_code == 400
+    assert status_of(missions, gate) == "open"
+
+
+def test_a_fault_of_the_program_shows_no_inside_of_it(browser, missions, monkeypatch):
+    gate = waiting_run(missions).gate
+    monkeypatch.setattr(missions, "approval", lambda _: 1 / 0)
+    answer = browser.get(f"/gate?id={gate}")
+    assert answer.status_code == 500
+    assert "A fault of this program" in answer.text
+    assert "ZeroDivisionError" not in answer.text
+    assert "content-security-policy" in answer.headers
+
+
+def test_what_the_address_claims_was_decided_is_looked_up(browser, missions):
+    gate = waiting_run(missions).gate
+    for claimed in (gate, "nowhere", "<script>"):
+        page = browser.get("/", params={"decided": claimed}).text
+        assert "banner" not in page
+        assert "<script" not in page
+
+
+def test_the_list_says_how_a_run_goes_on_after_a_decision(browser, missions, policy):
+    plan = MissionPlan("M", None, None, (task("a", gate=True), task("b", after=["a"], gate=True)), ())
+
+    def said(run, verdict):
+        fields = form_of(browser, run.gate, by="Ana", reason="So.", verdict=verdict)
+        return browser.get(send(browser, fields).headers["location"]).text
+
+    assert "The run goes on where mission worker" in said(waiting_run(missions, plan, {}), "approved")
+    run = waiting_run(missions, plan, {})
+    for _ in range(policy.runner.max_attempts - 1):
+        said(run, "rejected")
+        work(missions, {}, run_id=run.run_id)
+        run.gate = next(gate for gate in missions.open_approvals() if gate["run_id"] == run.run_id)["approval_id"]
+    assert "The run has failed: no attempt was left." in said(run, "rejected")
+
+
+@pytest.mark.parametrize(
+    ("waited", "words"),
+    [
+        ({"seconds": -5}, "under a minute"), ({"seconds": 59}, "under a minute"), ({"minutes": 1}, "1 min"),
+        ({"minutes": 59}, "59 min"), ({"minutes": 60}, "1 h"), ({"minutes": 61}, "1 h 1 min"),
+        ({"hours": 23, "minutes": 59}, "23 h 59 min"), ({"hours": 24}, "1 day"), ({"hours": 25}, "1 day 1 h"),
+        ({"days": 5}, "5 days"),
+    ],
+)  # fmt: skip
+def test_a_wait_is_told_in_its_two_largest_units(waited, words):
+    assert duration_words(timedelta(**waited)) == words
 
 
 def test_what_the_clock_did_to_a_gate_is_told(tmp_path, policy, clock):

@@ -2,19 +2,24 @@
 
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from chromium import PROGRAM, WHY_NOT, chromium
 from command import environment, mission
 from runner_gates import Clock, store_in, task, waiting_run, work
 
+from mission_pipeline.runner.inbox.access import kept_token
 from mission_pipeline.runner.model import Answer, MissionPlan
 from mission_pipeline.warehouse import Warehouse
 
@@ -56,6 +61,51 @@ def test_the_command_prints_one_link_that_opens_the_page_and_stops_cleanly(tmp_p
         token = (tmp_path / ".runner" / "inbox-token").read_text().strip()
         assert link.endswith(f"/enter?token={token}")
     assert not list((tmp_path / ".runner").glob("*-wal"))  # the store was closed
+
+
+def decide_and_stop(port, token, gate, seen):
+    """From another thread: open the link once the page answers, approve, then end the command as Ctrl-C would."""
+    address = f"http://127.0.0.1:{port}"
+    with httpx.Client(base_url=address, transport=httpx.HTTPTransport(retries=8)) as browser:
+        browser.get("/enter", params={"token": token})  # where nobody answers, nobody must be stopped
+        try:
+            page = browser.get("/gate", params={"id": gate}).text
+            fields = dict(re.findall(r'name="(form|approval_id|seen_sha256)" value="([^"]*)"', page))
+            sent = browser.post("/decide", data={**fields, "by": "Ana", "verdict": "approved"})
+            seen.append(sent.status_code)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_a_decision_that_ends_its_run_writes_its_telemetry_where_no_worker_is(tmp_path, policy, is_writable):
+    raw, seen = tmp_path / "raw", []
+    if is_writable:
+        raw.mkdir()
+    with store_in(tmp_path, policy, Clock()) as missions:
+        run = waiting_run(missions)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    thread = threading.Thread(target=decide_and_stop, args=(port, kept_token(tmp_path), run.gate, seen))
+    thread.start()
+    try:
+        done = mission("inbox", "--port", port, "--warehouse", tmp_path, "--raw-data", raw)
+    finally:
+        thread.join()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert done.returncode == 0
+    assert seen == [303]
+    with store_in(tmp_path, policy, Clock()) as missions:
+        assert missions.state(run.run_id)["status"] == "completed"
+        assert bool(missions.pending_telemetry(1)) is not is_writable
+    if is_writable:
+        [file] = (raw / "mission_runs").glob("runner-*.jsonl")
+        assert json.loads(file.read_text())["run_id"] == run.run_id
+    else:
+        assert "The telemetry cannot be written" in done.stderr
 
 
 def test_ctrl_c_ends_the_command_without_a_word(tmp_path):
