@@ -23,6 +23,11 @@ SQL_FOLDER = _shipped("sql")
 SHIPPED_POLICY_FILE = _PACKAGE / "policy.toml"
 
 
+def environment_of_agents() -> dict[str, str]:
+    """Return the environment that an agent's process is given: all but this program's own, where a password may be."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MISSION_")}
+
+
 @dataclass(frozen=True)
 class Settings:
     """Where a refresh reads and writes, and what time it is for it.

@@ -16,6 +16,10 @@ def echo(request):
     return completed(request=request, pid=os.getpid())
 
 
+def environment(request):
+    return completed(names=sorted(os.environ))
+
+
 def prints(request):
     print("talking to myself")
     os.system("echo so does what I start")

@@ -92,6 +92,23 @@ def test_a_module_within_an_allowed_one_may_be_called(policy):
     )
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        python_agent("environment"),
+        script("import json, os; print(json.dumps({'status': 'completed', 'result': {'names': sorted(os.environ)}}))"),
+    ],
+    ids=["python", "command"],
+)
+def test_an_agent_is_not_told_the_settings_of_its_worker(allowed, monkeypatch, asked):
+    """The URL of the store may hold a password."""
+    monkeypatch.setenv("MISSION_STORE", "postgresql://runner:secret@127.0.0.1/missions")
+    monkeypatch.setenv("OF_THE_OPERATOR", "kept")
+    names = call(asked, allowed).result["names"]
+    assert "OF_THE_OPERATOR" in names
+    assert not [name for name in names if name.startswith("MISSION_")]
+
+
 # ------------------------------------------------------------------ python
 
 

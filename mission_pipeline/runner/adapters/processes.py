@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from mission_pipeline.settings import environment_of_agents
+
 _CHUNK_BYTES = 65_536
 _TAIL_BYTES = 2_000
 _LOOK_SECONDS = 0.05
@@ -56,6 +58,7 @@ def start(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        env=environment_of_agents(),
         start_new_session=True,
     )
     with contextlib.suppress(OSError):  # where the machine runs out of memory, the agent goes and not the worker
