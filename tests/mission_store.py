@@ -1,6 +1,7 @@
 """A store of missions to try things on: a clock that tests move, plans in one line, workers that do as they are told."""
 
 import json
+import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -101,6 +102,25 @@ def new_postgres():
     return url
 
 
+def _new_postgres_database():
+    """The address of a database on the Postgres server in which nothing is yet."""
+    try:
+        server = postgres_url()
+    except NoPostgres as reason:
+        pytest.skip(str(reason))
+    name = f"new_{secrets.token_hex(4)}"
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"create database {name}"))
+    engine.dispose()
+    return server.replace("/postgres?", f"/{name}?")
+
+
+EMPTY = {
+    "sqlite": lambda folder: f"sqlite:///{folder}/deep/missions.sqlite",
+    "postgres": lambda _: _new_postgres_database(),
+}
+"""What makes the address of a database without any table, by kind, given a folder."""
 STORES = {"sqlite": new_sqlite, "postgres": lambda _: new_postgres()}
 """What makes the address of a new store, by kind, given a folder."""
 

@@ -193,7 +193,7 @@ class RunChange:
         if not task.requires_approval:
             self._complete_task(task, self._end_attempt(task, "completed"))
             return True
-        self._open_gate(task, f"{task.run_id}:{task.task_id}:{task.attempt}", sha256_of(result))
+        self._open_gate(task, f"{task.run_id}:{task.task_id}:{task.attempt}", sha256_of(result), self.now)
         self._change_task(task, status="blocked", blocked_reason="approval", due_at=None, worker_id=None)
         return True
 
@@ -252,7 +252,7 @@ class RunChange:
             sa.select(sa.func.count()).where(*_of(task, approval), approval.c.attempt == task.attempt)
         ).scalar_one()
         approval_id = f"{task.run_id}:{task.task_id}:{task.attempt}.{gates + 1}"
-        self._open_gate(task, approval_id, result_sha256)
+        self._open_gate(task, approval_id, result_sha256, gate.requested_at)  # for the wait goes on
         return approval_id
 
     def cancel(self, *, by: str, reason: str | None) -> None:
@@ -417,7 +417,7 @@ class RunChange:
         telemetry.keep(self._connection, "task_execution_logs", key, record, self.now)
         return attempt
 
-    def _open_gate(self, task: Row, approval_id: str, result_sha256: str) -> None:
+    def _open_gate(self, task: Row, approval_id: str, result_sha256: str, requested_at: datetime) -> None:
         self._connection.execute(
             sa.insert(approval).values(
                 approval_id=approval_id,
@@ -426,7 +426,7 @@ class RunChange:
                 attempt=task.attempt,
                 status="open",
                 result_sha256=result_sha256,
-                requested_at=self.now,
+                requested_at=requested_at,
             )
         )
 

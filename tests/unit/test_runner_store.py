@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from mission_store import GATED, Clock, Desk, all_at_once, new_sqlite, plan, shipped_policy, task
+from mission_store import EMPTY, GATED, Clock, Desk, all_at_once, new_sqlite, plan, shipped_policy, task
 
 from mission_pipeline.errors import StoreFault
 from mission_pipeline.runner import database
@@ -39,23 +39,23 @@ def test_the_tables_are_what_the_migrations_make_and_the_newest_is_known(new_des
 
 
 OLD_STORE = {
-    "store_meta": [{"id": 1, "store_id": "0a1b2c3d", "outbox_seq": 0}],
+    "store_meta": [{"id": 1, "store_id": "0a1b2c3d", "outbox_seq": 0, "created_at": "2026-11-20 09:00:00.000000"}],
     "mission_run": [{
         "run_id": "R1", "mission_id": "M001", "mission_name": "A mission", "status": "blocked", "created_at": "2026-11-20 09:00:00.000000",
         "started_at": "2026-11-20 09:00:00.000000", "newest_at": "2026-11-20 09:02:00.000000", "mission_input": '{"name":"Ada"}',
         "kpi_targets": "[]", "kpis": "{}", "previous_kpis": "{}", "open_tasks": 2, "live_tasks": 0, "failures": 0,
-        "human_interventions": 0, "escalations": 0, "is_risk_flagged": 0, "records": 0, "version": 5,
+        "human_interventions": 0, "escalations": 0, "is_risk_flagged": False, "records": 0, "version": 5,
     }],
     "mission_task": [
-        {"run_id": "R1", "task_id": "T1", "position": 0, "requires_approval": 1, "capable_agents": '["A1"]', "status": "blocked",
+        {"run_id": "R1", "task_id": "T1", "position": 0, "requires_approval": True, "capable_agents": '["A1"]', "status": "blocked",
          "blocked_reason": "approval", "open_dependencies": 0, "attempt": 1, "fence": 1, "started_at": "2026-11-20 09:00:00.000000"},
-        {"run_id": "R1", "task_id": "T2", "position": 1, "requires_approval": 0, "capable_agents": '["A1"]', "status": "pending",
+        {"run_id": "R1", "task_id": "T2", "position": 1, "requires_approval": False, "capable_agents": '["A1"]', "status": "pending",
          "open_dependencies": 1, "attempt": 1, "fence": 0},
     ],
     "task_dep": [{"run_id": "R1", "task_id": "T2", "depends_on": "T1"}],
     "task_attempt": [{
         "run_id": "R1", "task_id": "T1", "attempt": 1, "started_at": "2026-11-20 09:00:00.000000", "agent_id": "A1", "reason": "best",
-        "scores": "[]", "is_exploration": 0, "answered_at": "2026-11-20 09:02:00.000000", "work_seconds": 120.0, "result": '{"ok":true}',
+        "scores": "[]", "is_exploration": False, "answered_at": "2026-11-20 09:02:00.000000", "work_seconds": 120.0, "result": '{"ok":true}',
         "result_sha256": "4062edaf750fb8074e7e83e0c9028c94e32468a8b6f1614774328ef045150f93", "kpis": "{}",
     }],
     "approval": [{
@@ -65,21 +65,24 @@ OLD_STORE = {
 }  # fmt: skip
 
 
-def test_a_run_that_was_parked_by_the_first_release_goes_on(tmp_path):
-    url = f"sqlite:///{tmp_path}/missions.sqlite"
-    at_revision(url, "0001")
-    file = sqlite3.connect(tmp_path / "missions.sqlite")
-    for table, rows in OLD_STORE.items():
-        for row in rows:
-            values = row | ({"created_at": "2026-11-20 09:00:00"} if table == "store_meta" else {})
-            file.execute(
-                f"insert into {table} ({', '.join(values)}) values ({', '.join('?' * len(values))})",
-                tuple(values.values()),
-            )
-    file.commit()
-    file.close()
+@pytest.fixture(params=EMPTY)
+def empty(request, tmp_path):
+    """The address of a database without any table, of each kind."""
+    (tmp_path / "deep").mkdir()
+    return EMPTY[request.param](tmp_path)
 
-    desk = Desk(url)
+
+def test_a_run_that_was_parked_by_the_first_release_goes_on(empty):
+    at_revision(empty, "0001")
+    engine = sa.create_engine(empty)
+    with engine.begin() as connection:
+        for table, rows in OLD_STORE.items():
+            for row in rows:
+                named = ", ".join(f":{name}" for name in row)
+                connection.execute(sa.text(f"insert into {table} ({', '.join(row)}) values ({named})"), row)
+    engine.dispose()
+
+    desk = Desk(empty)
     assert desk.store.store_id == "0a1b2c3d"
     assert desk.store.state("R1")["hitl_queue"][0]["reminded_at"] is None
     assert desk.store.look_at_gates() == 1
@@ -91,12 +94,16 @@ def test_a_run_that_was_parked_by_the_first_release_goes_on(tmp_path):
     desk.close()
 
 
-def test_stores_that_open_a_new_file_at_once_make_one_store(tmp_path):
-    url = f"sqlite:///{tmp_path}/deep/missions.sqlite"
-    stores = all_at_once(*[lambda: open_store(url, clock=Clock(), policy=shipped_policy())] * 3)
+def test_those_who_open_a_new_database_at_once_make_one_store(empty):
+    stores = all_at_once(*[lambda: open_store(empty, clock=Clock(), policy=shipped_policy())] * 3)
     assert len({store.store_id for store in stores}) == 1
     for store in stores:
         store.close()
+
+
+def test_the_folder_of_a_store_is_made(tmp_path):
+    open_store(f"sqlite:///{tmp_path}/a/b/missions.sqlite", clock=Clock(), policy=shipped_policy()).close()
+    assert (tmp_path / "a" / "b" / "missions.sqlite").is_file()
 
 
 def test_a_store_of_a_newer_release_is_refused_and_left_alone(new_desk):

@@ -344,6 +344,7 @@ def test_a_result_that_was_changed_voids_its_gate_and_opens_another(desk):
     run_id = desk.start()
     desk.work_on()
     gate = desk.store.approval(desk.gate())
+    desk.clock.move(minutes=3)
     desk.sql("update task_attempt set result = :result where task_id = 'T2'", result='{"done":"otherwise"}')
     with pytest.raises(ResultChanged, match="the gate is void") as refused:
         desk.store.decide(gate["approval_id"], "approved", by="Ann", seen_sha256=gate["result_sha256"])
@@ -352,9 +353,11 @@ def test_a_result_that_was_changed_voids_its_gate_and_opens_another(desk):
     assert desk.store.approval(desk.gate())["result"] == {"done": "otherwise"}
     with pytest.raises(AlreadyDecided, match="is void"):
         desk.store.decide(gate["approval_id"], "approved", by="Ann")
+    desk.clock.move(minutes=4)
     desk.store.decide(desk.gate(), "approved", by="Ann")
     desk.work_on()
     assert desk.store.state(run_id)["status"] == "completed"
+    assert desk.logs()[1]["human_delay_minutes"] == 7  # the wait went on
     assert [log["outcome"] for log in desk.logs()] == ["completed", "approved", "completed"]
 
 
