@@ -51,6 +51,7 @@ AGENT = """
 import json, os, sqlite3, sys, time
 book, store, seconds = sys.argv[1:4]
 request = json.load(sys.stdin)
+key = request["key"]
 with open(book, "ab", buffering=0) as file:
     reader = sqlite3.connect("file:" + store + "?mode=ro", uri=True, timeout=60)
     is_durable = reader.execute(
@@ -59,12 +60,12 @@ with open(book, "ab", buffering=0) as file:
         (request["run_id"], request["task_id"], request["attempt"]),
     ).fetchone()[0]
     reader.close()
-    file.write((request["key"] + (" REPEATED" if is_durable else "") + chr(10)).encode())
+    file.write((key + (" REPEATED" if is_durable else "") + chr(10)).encode())
 time.sleep(float(seconds))
-if request["attempt"] == 1 and request["task_id"] == "A" and request["run_id"][-1] in "0123":
+if request["attempt"] == 1 and request["mission_id"] == "MX" and request["task_id"] == "A" and key[-5] in "0123":
     print("this is not JSON")
 else:
-    print(json.dumps({"status": "completed", "result": {"key": request["key"]}, "summary": "did " + request["key"],
+    print(json.dumps({"status": "completed", "result": {"key": key}, "summary": "did " + key,
                       "kpis": {"hours": 2.5} if request["task_id"] == "D" else {}}))
 """
 MISSIONS: dict[str, list[dict[str, Any]]] = {
@@ -157,7 +158,7 @@ def new_trial(
     *,
     missions: Mapping[str, Sequence[Mapping[str, Any]]] = MISSIONS,
     work_seconds: float = 0.0,
-    agents: Mapping[str, Sequence[str]] | None = None,
+    agents: Mapping[str, Mapping[str, Any]] | None = None,
     capable: Mapping[str, Sequence[str]] | None = None,
     policy: Mapping[str, str] | None = None,
 ) -> Trial:
@@ -167,7 +168,7 @@ def new_trial(
         folder: an empty one, or none yet.
         missions: tasks of each.
         work_seconds: that each of the shipped agents sleeps.
-        agents: command of each agent; None for two that write into the book.
+        agents: how each is reached; None for two that write into the book.
         capable: agents of each task; None for all of them.
         policy: lines of the runner's policy that are to be others, by key.
 
@@ -178,7 +179,8 @@ def new_trial(
     (folder / "agent.py").write_text(AGENT)
     python = [sys.executable, "-I", "-S"]
     command = [*python, str(folder / "agent.py"), str(trial.book), str(trial.store), str(work_seconds)]
-    reached = agents or {"B1": command, "B2": command}
+    reached = agents or {name: {"kind": "command", "arguments": command} for name in ("B1", "B2")}
+    programs = {endpoint["arguments"][0] for endpoint in reached.values() if endpoint["kind"] == "command"}
     planned = {
         mission: [{"task": f"task {task['task_id']}", "estimated_duration_minutes": 5, **task} for task in tasks]
         for mission, tasks in missions.items()
@@ -193,8 +195,8 @@ def new_trial(
         ],
         "specialized_agents": [
             {"agent_id": name, "name": name, "description": "Writes down each call.", "status": "available",
-             "endpoint": {"kind": "command", "arguments": list(arguments)}}
-            for name, arguments in reached.items()
+             "endpoint": endpoint}
+            for name, endpoint in reached.items()
         ],
         "agent_capabilities_matrix": [
             {"task_id": task["task_id"], "capable_agents": list((capable or {}).get(task["task_id"], reached))}
@@ -205,7 +207,7 @@ def new_trial(
     for name, records in reference.items():
         (trial.raw_data / f"{name}.json").write_text(json.dumps(records))
     changed = {
-        "commands": json.dumps(sorted({arguments[0] for arguments in reached.values()})),
+        "commands": json.dumps(sorted(programs)),
         "lease_seconds": "1.0", "backoff_seconds": "0.05", "max_backoff_seconds": "0.2", **(policy or {}),
     }  # fmt: skip
     lines = SHIPPED_POLICY_FILE.read_text(encoding="utf-8").splitlines()
@@ -358,10 +360,10 @@ class Killer:
     def _keep_runs_in_flight(self) -> None:
         """Make a run of each mission, unless workers have enough to do."""
         policy = self.trial.policy()
-        with open_store(f"sqlite:///{self.trial.store}", clock=_now, policy=policy) as store:
+        with open_store(f"sqlite:///{self.trial.store}", clock=now, policy=policy) as store:
             waiting = self.trial.rows("select count(distinct run_id) from mission_task where due_at is not null")[0][0]
             if waiting < len(MISSIONS):
-                self._registry = self._registry or load_registry(self.trial.raw_data, policy, _now())
+                self._registry = self._registry or load_registry(self.trial.raw_data, policy, now())
                 for mission in MISSIONS:
                     store.create_run(self._registry.plan(mission), mission_input={})
 
@@ -414,7 +416,8 @@ class Killer:
             self.tally.refused += 1
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """The time of this machine, UTC, without zone."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 

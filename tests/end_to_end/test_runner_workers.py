@@ -264,12 +264,15 @@ def test_a_mission_goes_on_while_its_telemetry_cannot_be_written(tmp_path):
 )
 def test_an_agent_that_gives_no_answer_fails_its_task_and_never_the_worker(tmp_path, program, said):
     missions = {"M": tasks(("T", ""), ("U", "T"), ("V", ""))}
-    agents = {"bad": [sys.executable, "-I", "-S", "-c", program]}
-    good = [sys.executable, "-I", "-S", "-c", 'print(\'{"status": "completed", "result": {}}\')']
+    good = """print('{"status": "completed", "result": {}}')"""
+    agents = {
+        name: {"kind": "command", "arguments": [sys.executable, "-I", "-S", "-c", text]}
+        for name, text in (("bad", program), ("good", good))
+    }
     trial = new_trial(
         tmp_path / "trial",
         missions=missions,
-        agents={**agents, "good": good},
+        agents=agents,
         capable={"T": ["bad"], "U": ["good"], "V": ["good"]},
         policy={"max_attempts": "2", "call_seconds": "0.3" if "sleep" in program else "20"},
     )
