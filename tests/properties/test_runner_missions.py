@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from mission_store import DAYS, Desk, new_sqlite, plan, policy_with, task
+from mission_store import DAYS, STORES, Desk, plan, policy_with, task
 
 from mission_pipeline.errors import AlreadyDecided
 from mission_pipeline.runner.model import AgentFault, Answer, Choice
@@ -45,14 +45,16 @@ def plans(draw):
 class AnyMission(RuleBasedStateMachine):
     """What the store says is compared with what was told it, step by step."""
 
+    store = "sqlite"
+
     def __init__(self):
         super().__init__()
         self.folder = TemporaryDirectory(prefix="missions-")
-        self.desk = Desk(new_sqlite(Path(self.folder.name)), POLICY)
-        sa.event.listen(
-            self.desk.store._database._engine, "connect", lambda raw, _: raw.execute("pragma synchronous = off")
-        )
-        self.desk.store._database._engine.dispose()
+        self.desk = Desk(STORES[self.store](Path(self.folder.name)), POLICY)
+        if self.store == "sqlite":  # nothing is killed here, so nothing has to be on disk at once
+            engine = self.desk.store._database._engine
+            sa.event.listen(engine, "connect", lambda raw, _: raw.execute("pragma synchronous = off"))
+            engine.dispose()
         self.names = (f"{place:06x}" for place in count())  # by chance, no failure could be told again
         self.plans = {}
         self.held = []  # claims, also those whose fence is lost: their workers do not know yet
@@ -263,3 +265,13 @@ class AnyMission(RuleBasedStateMachine):
 
 TestAnyMission = AnyMission.TestCase
 TestAnyMission.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+
+
+class AnyMissionOnPostgres(AnyMission):
+    """The same on Postgres, where a server is installed."""
+
+    store = "postgres"
+
+
+TestAnyMissionOnPostgres = AnyMissionOnPostgres.TestCase
+TestAnyMissionOnPostgres.settings = settings(max_examples=5, stateful_step_count=25, deadline=None)
