@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import runner_trials  # noqa: F401  so that the benchmark finds the module with the trials
 
 from mission_pipeline.ingest.land import land_raw_files
 from mission_pipeline.validate.stage import stage_valid_records
@@ -27,6 +28,7 @@ def module_of(name):
 generator = module_of("generate_telemetry")
 claims = module_of("false_claims")
 judgement = module_of("judge_and_brief")  # imports the generator by name
+throughput = module_of("runner_throughput")
 
 
 def hashes(folder):
@@ -109,3 +111,13 @@ def test_the_judgement_and_the_brief_are_timed_part_by_part(tmp_path):
         assert all(seconds > 0 for seconds in one.seconds.values())
         assert one.total == pytest.approx(sum(one.seconds.values()))
     assert list((tmp_path / "warehouse" / "briefs").glob("*.json"))
+
+
+def test_runs_in_flight_all_come_to_their_gates_and_through_them(tmp_path):
+    """Faults are tested in tests/end_to_end/test_runner_workers.py, by the benchmark's own functions."""
+    found = throughput.measure(tmp_path, runs=4, threads=2, agent_seconds=0.01)
+    assert (found.runs, found.tasks) == (4, 12)
+    assert found.telemetry_rows == 4 * (3 + 1)  # its executions and its record
+    assert found.ideal_seconds == pytest.approx(0.06)
+    assert 0 < found.tasks_per_second < 12 / found.seconds * 1.01
+    assert found.peak_megabytes > 10
