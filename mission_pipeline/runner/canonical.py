@@ -8,7 +8,7 @@ import math
 from datetime import datetime
 from typing import Any
 
-_DECIMALS = 4  # of minutes: a hundredth of a second
+_PARTS = 10_000  # of a minute: four decimals, less than a hundredth of a second
 
 
 def to_json(value: Any) -> str:
@@ -40,7 +40,7 @@ def iso(time: datetime | None) -> str | None:
 
 def minutes(seconds: float) -> float:
     """Return seconds as minutes, rounded down, so that parts never add up to more than their whole."""
-    return math.floor(round(seconds / 60 * 10**_DECIMALS, 6)) / 10**_DECIMALS
+    return math.floor(round(seconds / 60 * _PARTS, 6)) / _PARTS
 
 
 def minutes_between(start: datetime, end: datetime) -> float:

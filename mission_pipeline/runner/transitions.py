@@ -563,7 +563,8 @@ class RunChange:
             if names <= found.keys():
                 break
         earlier.close()
-        return json.loads(self.run.previous_kpis) | found
+        known: dict[str, float] = json.loads(self.run.previous_kpis)
+        return known | found
 
     def _risks(self, events: Iterable[RiskEvent]) -> bool:
         """Keep risks, each once; one that grows keeps its name and gets the higher severity."""
