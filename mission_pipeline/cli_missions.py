@@ -142,12 +142,11 @@ def worker(
         _work(working, say)
         waiting = store.open_approvals()
         done = working.tasks_done
-    if as_json:
-        _print_json({"tasks_done": done, "waiting_for_people": len(waiting)})
-        return
-    from mission_pipeline.runner import lines
-
-    _print_lines(_console(), lines.of_worker(done, waiting, _options(settings, raw_data, warehouse, policy)))
+    options = _options(settings, raw_data, warehouse, policy)
+    facts = {"tasks_done": done, "waiting_for_people": len(waiting)}
+    _show(as_json, facts, lambda lines: lines.of_worker(done, waiting, options))
+    if working.telemetry_fault is not None:
+        raise typer.Exit(MissionPipelineError.exit_code)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -351,12 +350,10 @@ def _work(working: Worker, say: Callable[[str], None]) -> bool:
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        note = working.work()
+        working.work()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if note is not None:
-        _say_fault(note)
     return asked_to_end
 
 

@@ -30,6 +30,9 @@ from mission_pipeline.runner.store import Missions
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds between two looks for work: short while there is some, longer the longer there is none."""
 
+LONGEST_WAIT_FOR_AN_EXPORTER = 30.0
+"""Seconds, at the end; before, another one at work is left to it."""
+
 SECONDS_BETWEEN_LOOKS_AT_GATES = 1.0
 SECONDS_BETWEEN_LOOKS_AT_THE_REGISTRY = 1.0
 
@@ -99,7 +102,7 @@ class Worker:
         self._changes = 0
         self._done = 0
         self._fault: BaseException | None = None
-        self._said_of_telemetry: str | None = None
+        self._telemetry_fault: str | None = None
 
     def stop(self) -> None:
         """Take no further task; ``work`` returns when those at hand are done. May be called from a signal's handler."""
@@ -116,11 +119,13 @@ class Worker:
         """How many attempts it brought to a result that counts."""
         return self._done
 
-    def work(self) -> str | None:
-        """Work until there is nothing left to do, or until ``stop``.
+    @property
+    def telemetry_fault(self) -> str | None:
+        """Why telemetry still waits, as a sentence that was said; None where all of it is written."""
+        return self._telemetry_fault
 
-        Returns:
-            A sentence where telemetry could not be written at the end: the store keeps it.
+    def work(self) -> None:
+        """Work until there is nothing left to do, or until ``stop``. Telemetry that cannot be written waits.
 
         Raises:
             MissionPipelineError: the store cannot be used; what was done is kept, tasks at hand are taken up again.
@@ -147,11 +152,7 @@ class Worker:
             renewing.join()
         if self._fault is not None:
             raise self._fault
-        try:
-            export_telemetry(self._store, self._tools.raw_data, failpoints=self._tools.failpoints)
-        except TelemetryNotWritten as fault:
-            return str(fault)
-        return None
+        self._export(wait_seconds=LONGEST_WAIT_FOR_AN_EXPORTER)
 
     # ------------------------------------------------------------------ the caller's thread
 
@@ -198,11 +199,11 @@ class Worker:
                 export_telemetry(
                     self._store, self._tools.raw_data, wait_seconds=wait_seconds, failpoints=self._tools.failpoints
                 )
-            self._said_of_telemetry = None
+            self._telemetry_fault = None
         except TelemetryNotWritten as fault:
-            if self._said_of_telemetry is None:
+            if self._telemetry_fault is None:
                 self._tools.say(str(fault))
-            self._said_of_telemetry = str(fault)
+            self._telemetry_fault = str(fault)
 
     # ------------------------------------------------------------------ the threads
 

@@ -236,6 +236,9 @@ def test_telemetry_that_cannot_be_written_is_one_sentence_and_is_written_later(t
     assert json.loads(approved.stdout)["status"] == "completed"
     assert "nothing is lost" in approved.stderr
     assert len(approved.stderr.splitlines()) == 1
+    unable = trial.run("worker", "--until-idle")
+    assert unable.process.exitcode == 2
+    assert unable.stderr.count("nothing is lost") == 1
     in_the_way.unlink()
     assert trial.run("worker", "--until-idle").process.exitcode == 0
     no_faults(trial)
