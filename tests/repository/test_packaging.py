@@ -47,6 +47,15 @@ def without_extras(pin: str) -> str:
     return re.sub(r"\[[\w,-]+\]", "", pin)
 
 
+def test_the_package_carries_the_sample_and_no_records_of_runs():
+    """A folder named as a whole would be packed with whatever the runner has appended in it."""
+    included = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert all(target == f"mission_pipeline/_shipped/{source}" for source, target in included.items())
+    sample = {file.relative_to(REPOSITORY) for file in tracked_files() if file.is_relative_to(REPOSITORY / "raw_data")}
+    carried = {source for source in included if source.startswith("raw_data")}
+    assert carried == {str(file) if len(file.parts) == 2 else str(file.parent) for file in sample}
+
+
 def test_every_pin_is_exact_and_every_build_tool_is_locked():
     assert all(re.fullmatch(r"[a-z0-9-]+==[\w.]+", pin) for pin in requirements_in())
     assert set(PYPROJECT["build-system"]["requires"]) <= set(locked())
