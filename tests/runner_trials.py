@@ -7,9 +7,9 @@ BENCHMARKS = str(Path(__file__).resolve().parent.parent / "benchmarks")
 if BENCHMARKS not in sys.path:
     sys.path.append(BENCHMARKS)  # the processes find it there as well
 
-from runner_faults import Killer, Tally, check, new_trial, survive  # noqa: E402
+from runner_faults import Killer, Tally, check, new_trial, now, survive  # noqa: E402
 
-__all__ = ["Killer", "Tally", "check", "new_trial", "one_task", "survive", "tasks"]
+__all__ = ["Killer", "Tally", "check", "new_trial", "now", "one_task", "survive", "tasks"]
 
 
 def tasks(*rows):

@@ -93,7 +93,8 @@ class Worker:
         self._run_id, self._ends_when_idle = run_id, until_idle or run_id is not None
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._number_of_threads = threads
-        self._registry, self._loading = registry, threading.Lock()
+        self._registry, self._registry_at, self._registry_fault = registry, 0.0, ""
+        self._loading = threading.Lock()
         self._held = _Held()
         self._is_stopping = self._was_asked_to_stop = False
         self._finished = threading.Event()
@@ -157,7 +158,7 @@ class Worker:
     # ------------------------------------------------------------------ the caller's thread
 
     def _look_after_the_rest(self) -> None:
-        gates_at = registry_at = 0.0
+        gates_at = 0.0
         pause = SHORTEST_PAUSE
         while not self._is_stopping:
             now = time.monotonic()
@@ -165,9 +166,6 @@ class Worker:
                 gates_at = now + SECONDS_BETWEEN_LOOKS_AT_GATES
                 if self._store.look_at_gates():
                     self._tell_change()
-            if now >= registry_at:
-                registry_at = now + SECONDS_BETWEEN_LOOKS_AT_THE_REGISTRY
-                self._reload_registry()
             self._export(wait_seconds=0)
             if self._ends_when_idle and not self._store.has_work(self._run_id):
                 return
@@ -183,14 +181,6 @@ class Worker:
                 self._bell.get_nowait()
         except queue.Empty:
             return has_rung
-
-    def _reload_registry(self) -> None:
-        if self._registry is None or not self._registry.is_stale():
-            return
-        try:
-            self._registry = self._tools.load_registry()
-        except MissionPipelineError as fault:
-            self._tools.say(f"the registry is used as it was: {fault}")
 
     def _export(self, *, wait_seconds: float) -> None:
         """Write telemetry where some waits. What hinders it is said once, and tried again: the missions go on."""
@@ -241,12 +231,28 @@ class Worker:
 
     def _claim(self, worker_id: str) -> Claim | None:
         """Take a task, having read the registry: what cannot be read must not cost a task its time."""
-        if self._registry is None:
-            if not self._store.has_work(self._run_id):
-                return None
-            with self._loading:
-                self._registry = self._registry or self._tools.load_registry()
+        if self._registry is None and not self._store.has_work(self._run_id):
+            return None
+        self._look_at_the_registry()
         return self._store.claim(worker_id, self._run_id)
+
+    def _look_at_the_registry(self) -> None:
+        """Read the registry, and again once it has changed. One that breaks meanwhile is used as it was."""
+        with self._loading:
+            if self._registry is None:
+                self._registry = self._tools.load_registry()
+            if time.monotonic() < self._registry_at:
+                return
+            self._registry_at = time.monotonic() + SECONDS_BETWEEN_LOOKS_AT_THE_REGISTRY
+            if not self._registry.is_stale():
+                return
+            try:
+                self._registry = self._tools.load_registry()
+                self._registry_fault = ""
+            except MissionPipelineError as fault:
+                if self._registry_fault != str(fault):
+                    self._tools.say(f"the registry is used as it was: {fault}")
+                self._registry_fault = str(fault)
 
     def _do(self, claim: Claim, adapters: dict[str, tuple[Agent, Adapter]]) -> None:
         """Do one attempt of a task, from the choice of its agent to its result."""
