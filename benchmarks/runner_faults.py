@@ -32,6 +32,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from mission_pipeline.policy import Policy, load_policy
 from mission_pipeline.runner.failpoints import FAILPOINTS
 from mission_pipeline.runner.registry import Registry, load_registry
@@ -49,16 +51,17 @@ PATIENCE_SECONDS = 120
 
 AGENT = """
 import json, os, sqlite3, sys, time
+asked = "select count(*) from task_attempt where answered_at is not null and run_id = ? and task_id = ? and attempt = ?"
 book, store, seconds = sys.argv[1:4]
 request = json.load(sys.stdin)
 key = request["key"]
 with open(book, "ab", buffering=0) as file:
-    reader = sqlite3.connect("file:" + store + "?mode=ro", uri=True, timeout=60)
-    is_durable = reader.execute(
-        "select count(*) from task_attempt where answered_at is not null "
-        "and run_id = ? and task_id = ? and attempt = ?",
-        (request["run_id"], request["task_id"], request["attempt"]),
-    ).fetchone()[0]
+    if store.startswith("postgresql:"):
+        import psycopg
+        reader, asked = psycopg.connect(store), asked.replace("?", "%s")
+    else:
+        reader = sqlite3.connect("file:" + store + "?mode=ro", uri=True, timeout=60)
+    is_durable = reader.execute(asked, (request["run_id"], request["task_id"], request["attempt"])).fetchone()[0]
     reader.close()
     file.write((key + (" REPEATED" if is_durable else "") + chr(10)).encode())
 time.sleep(float(seconds))
@@ -85,9 +88,13 @@ MISSIONS: dict[str, list[dict[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Trial:
-    """A folder with raw data, a policy, a store and the agents' book, and the commands that work in it."""
+    """A folder with raw data, a policy, a store and the agents' book, and the commands that work in it.
+
+    ``elsewhere``: address of an empty Postgres database for the store; None for an SQLite file in the folder.
+    """
 
     folder: Path
+    elsewhere: str | None = None
 
     @property
     def raw_data(self) -> Path:
@@ -98,6 +105,11 @@ class Trial:
     def store(self) -> Path:
         """The SQLite file of the store."""
         return self.folder / "warehouse" / ".runner" / "missions.sqlite"
+
+    @property
+    def store_url(self) -> str:
+        """The address of the store."""
+        return self.elsewhere or f"sqlite:///{self.store}"
 
     @property
     def book(self) -> Path:
@@ -117,7 +129,7 @@ class Trial:
 
     def start(self, *arguments: str, **variables: str) -> Command:
         """Start the ``mission`` command in a process of its own."""
-        return Command([*arguments, *self.places()], variables, self.folder)
+        return Command([*arguments, *self.places()], {"MISSION_STORE": self.store_url, **variables}, self.folder)
 
     def run(self, *arguments: str, **variables: str) -> Command:
         """Run the command to its end."""
@@ -126,7 +138,14 @@ class Trial:
         return command
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """Ask the store, past the program that keeps it."""
+        """Ask the store, past the program that keeps it; a value stands where the text has a question mark."""
+        if self.elsewhere is not None:
+            engine = sa.create_engine(self.elsewhere)
+            try:
+                with engine.begin() as asked:
+                    return [tuple(row) for row in asked.exec_driver_sql(sql.replace("?", "%s"), values)]
+            finally:
+                engine.dispose()
         connection = sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=60)
         try:
             return connection.execute(sql, values).fetchall()
@@ -161,6 +180,7 @@ def new_trial(
     agents: Mapping[str, Mapping[str, Any]] | None = None,
     capable: Mapping[str, Sequence[str]] | None = None,
     policy: Mapping[str, str] | None = None,
+    store: str | None = None,
 ) -> Trial:
     """Make a trial.
 
@@ -171,14 +191,16 @@ def new_trial(
         agents: how each is reached; None for two that write into the book.
         capable: agents of each task; None for all of them.
         policy: lines of the runner's policy that are to be others, by key.
+        store: address of an empty Postgres database; None for an SQLite file.
 
     """
-    trial = Trial(folder)
+    trial = Trial(folder, store)
     (folder / "warehouse").mkdir(parents=True, exist_ok=True)
     trial.raw_data.mkdir()
     (folder / "agent.py").write_text(AGENT)
-    python = [sys.executable, "-I", "-S"]
-    command = [*python, str(folder / "agent.py"), str(trial.book), str(trial.store), str(work_seconds)]
+    python = [sys.executable, "-I", *(["-S"] if store is None else [])]
+    where = str(trial.store) if store is None else store.replace("+psycopg", "")
+    command = [*python, str(folder / "agent.py"), str(trial.book), where, str(work_seconds)]
     reached = agents or {name: {"kind": "command", "arguments": command} for name in ("B1", "B2")}
     programs = {endpoint["arguments"][0] for endpoint in reached.values() if endpoint["kind"] == "command"}
     planned = {
@@ -332,7 +354,8 @@ class Killer:
         while self.tally.number_of_kills < times and time.monotonic() < end:
             self._keep_runs_in_flight()
             started = []
-            for gate in self._random.sample(gates := self._open_gates(), min(3, len(gates))):
+            gates = self._open_gates()
+            for gate in self._random.choices(gates, k=3) if gates else ():  # two may race at one of them
                 place = self._place("approver")
                 started.append(("approver", place, self._approve(gate, place), gate))
             for _ in range(self._workers):
@@ -360,7 +383,7 @@ class Killer:
     def _keep_runs_in_flight(self) -> None:
         """Make a run of each mission, unless workers have enough to do."""
         policy = self.trial.policy()
-        with open_store(f"sqlite:///{self.trial.store}", clock=now, policy=policy) as store:
+        with open_store(self.trial.store_url, clock=now, policy=policy) as store:
             waiting = self.trial.rows("select count(distinct run_id) from mission_task where due_at is not null")[0][0]
             if waiting < len(MISSIONS):
                 self._registry = self._registry or load_registry(self.trial.raw_data, policy, now())
@@ -475,10 +498,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=20260101)
+    parser.add_argument("--store", help="address of an empty Postgres database; default: a new SQLite file")
     given = parser.parse_args()
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="runner-faults-") as folder:
-        tally = survive(new_trial(Path(folder), work_seconds=0.02), kills=given.kills, seed=given.seed)
+        trial = new_trial(Path(folder), work_seconds=0.02, store=given.store)
+        tally = survive(trial, kills=given.kills, seed=given.seed)
     print(f"{tally.number_of_kills:,} kills in {time.perf_counter() - began:.0f} s")
     for who, places in (("worker", WORKER_PLACES), ("approver", APPROVER_PLACES)):
         for place in (*places, RANDOM):

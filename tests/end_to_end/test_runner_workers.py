@@ -10,6 +10,7 @@ from collections import Counter
 from datetime import datetime
 
 import pytest
+from mission_store import EMPTY
 from runner_trials import Tally, check, new_trial, one_task, survive, tasks
 
 
@@ -48,6 +49,12 @@ def test_nothing_is_lost_or_done_twice_whoever_dies_wherever(tmp_path):
     assert tally.number_of_kills >= 15
     assert len(tally.kills) >= 12
     assert tally.acknowledged
+
+
+def test_nor_on_postgres(tmp_path):
+    tally = survive(new_trial(tmp_path / "trial", store=EMPTY["postgres"](tmp_path)), kills=3, seed=3, workers=1)
+    assert tally.faults == []
+    assert tally.number_of_kills >= 3
 
 
 @pytest.fixture(scope="module")
