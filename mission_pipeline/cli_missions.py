@@ -48,6 +48,15 @@ PANEL = "Missions"
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, as `mission runs` lists it.")]
 GateArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the gate, as `mission approvals` lists it.")]
 ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides.")]
+SeenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--seen",
+        metavar="SHA256",
+        help="Hash of the result that you judged, as `mission approvals --json` has it: another result is refused.",
+        show_default=False,
+    ),
+]
 ThreadsOption = Annotated[
     int, typer.Option("--threads", min=1, max=256, metavar="N", help="How many tasks to do at the same time.")
 ]
@@ -205,13 +214,14 @@ def approve(
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the record.", show_default=False)
     ] = None,
+    seen: SeenOption = None,
     raw_data: RawDataOption = None,
     warehouse: WarehouseOption = None,
     policy: PolicyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Approve a result, so that its run goes on. Exit code 5: somebody else decided first, or the result changed."""
-    _decide(approval_id, "approved", by, reason, (raw_data, warehouse, policy), as_json)
+    _decide(approval_id, "approved", by, reason, seen, (raw_data, warehouse, policy), as_json)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -219,13 +229,14 @@ def reject(
     approval_id: GateArgument,
     by: ByOption,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What the next attempt is to do better.")],
+    seen: SeenOption = None,
     raw_data: RawDataOption = None,
     warehouse: WarehouseOption = None,
     policy: PolicyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Reject a result: another attempt is made, within the policy's bound. Exit code 5 as with approve."""
-    _decide(approval_id, "rejected", by, reason, (raw_data, warehouse, policy), as_json)
+    _decide(approval_id, "rejected", by, reason, seen, (raw_data, warehouse, policy), as_json)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -362,12 +373,13 @@ def _decide(
     verdict: Verdict,
     by: str,
     reason: str | None,
+    seen: str | None,
     places: tuple[Path | None, Path | None, Path | None],
     as_json: bool,
 ) -> None:
     settings = _settings(*places)
     with _store(settings) as store:
-        decision = store.decide(approval_id, verdict, by=by, reason=reason)
+        decision = store.decide(approval_id, verdict, by=by, reason=reason, seen_sha256=seen)
         _failpoints(settings).reach("after_decide")
         _write_telemetry(store, settings)
         state = store.state(decision.run_id)

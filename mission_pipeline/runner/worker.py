@@ -275,11 +275,15 @@ class Worker:
         seconds = time.monotonic() - start
         reach("after_call")
         by = f"by {choice.agent_id} in {seconds:.1f} s"
+        if not isinstance(answer, AgentFault):
+            try:
+                is_kept = self._store.complete(claim, answer, seconds)
+            except (TypeError, ValueError) as error:
+                answer = AgentFault(f"Its answer cannot be kept: {error}")
         if isinstance(answer, AgentFault):
             is_kept = self._store.fail(claim, answer, seconds)
             said = f"{answer.outcome.replace('_', ' ')} {by}: {answer}"
         else:
-            is_kept = self._store.complete(claim, answer, seconds)
             said = f"{'done ' + by + ', waits for a person' if claim.requires_approval else 'completed ' + by}"
             said += f": {answer.summary}" if answer.summary else ""
             if is_kept:

@@ -95,6 +95,15 @@ def test_a_rejection_leads_to_another_attempt_and_the_last_one_fails_the_run(tri
     assert "What went wrong:  mission status" in command(trial, "status", run_id).stdout
 
 
+def test_a_decision_about_another_result_than_the_one_that_was_seen_is_refused(trial):
+    facts(trial, "run", "M")
+    (gate,) = facts(trial, "approvals")
+    other = command(trial, "approve", gate["approval_id"], "--by", "Ann", "--seen", "0" * 64)
+    assert "is not the one that you saw" in fault(other, 5)
+    decided = facts(trial, "approve", gate["approval_id"], "--by", "Ann", "--seen", gate["result_sha256"])
+    assert decided["verdict"] == "approved"
+
+
 def test_approvals_tell_how_to_decide(trial):
     run_id = facts(trial, "run", "M")["run_id"]
     printed = command(trial, "approvals").stdout

@@ -10,7 +10,7 @@ import pytest
 from runner_trials import new_trial, now, one_task, tasks
 
 from mission_pipeline.errors import StoreFault
-from mission_pipeline.runner.model import AgentFault
+from mission_pipeline.runner.model import AgentFault, Answer
 from mission_pipeline.runner.registry import load_registry
 from mission_pipeline.runner.routing import Router
 from mission_pipeline.runner.store import open_store
@@ -176,6 +176,25 @@ def test_a_fault_of_the_store_ends_the_worker_and_reaches_the_caller(tmp_path):
         store.complete = lambda *_: (_ for _ in ()).throw(StoreFault("The store cannot be used."))
         with pytest.raises(StoreFault, match=r"The store cannot be used\."):
             working(store, tools, registry=registry)
+
+
+def test_an_answer_that_cannot_be_kept_fails_the_attempt_and_not_the_worker(tmp_path, monkeypatch):
+    """No adapter of the program gives one; one that is added later may."""
+
+    class Careless:
+        def call(self, request, *, timeout_seconds):
+            if request["attempt"] == 1:
+                return Answer({"score": float("nan")})
+            if request["attempt"] == 2:
+                raise RuntimeError("a fault of the adapter")
+            return Answer({"score": 1})
+
+    monkeypatch.setattr("mission_pipeline.runner.worker.adapter_for", lambda agent, policy: Careless())
+    with workshop(new_trial(tmp_path / "trial", missions=one_task())) as (store, tools, run_id, said, registry):
+        working(store, tools, registry=registry)
+        assert store.state(run_id)["status"] == "completed"
+        assert "Its answer cannot be kept" in said[0]
+        assert "RuntimeError: a fault of the adapter" in said[1]
 
 
 def test_a_lease_is_renewed_while_an_agent_works(tmp_path):
