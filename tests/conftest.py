@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import settings
 from portfolios import write_other_portfolio
+from shipped_sample import SAMPLE
 
 from mission_pipeline.policy import load_policy
 from mission_pipeline.settings import SHIPPED_POLICY_FILE, Settings
@@ -21,8 +22,6 @@ from mission_pipeline.warehouse import Warehouse
 
 settings.register_profile("repository", deadline=None)  # the machines that run this are shared and uneven
 settings.load_profile("repository")
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -107,9 +106,7 @@ def refreshed_once(tmp_path_factory, name, raw_data_in, *, now):
 @pytest.fixture(scope="session")
 def shipped(tmp_path_factory):
     """The shipped data, refreshed."""
-    return refreshed_once(
-        tmp_path_factory, "shipped data", lambda _: REPOSITORY / "raw_data", now="2026-02-07T06:00:00"
-    )
+    return refreshed_once(tmp_path_factory, "shipped data", lambda _: SAMPLE, now="2026-02-07T06:00:00")
 
 
 @pytest.fixture(scope="session")

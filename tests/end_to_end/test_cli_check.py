@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from command import mission, mission_process
-from conftest import REPOSITORY
+from shipped_sample import SAMPLE
 
 
 def check(raw_data, *arguments, cwd, call=mission):
@@ -16,7 +16,7 @@ def check(raw_data, *arguments, cwd, call=mission):
 def raw_data(tmp_path):
     """A copy of the shipped data, to be spoiled."""
     folder = tmp_path / "raw data"
-    shutil.copytree(REPOSITORY / "raw_data", folder)
+    shutil.copytree(SAMPLE, folder)
     return folder
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from command import mission, mission_process
-from conftest import REPOSITORY
+from shipped_sample import SAMPLE
 
 NOW = {"MISSION_NOW": "2026-02-07T06:00:00"}
 
@@ -17,7 +17,7 @@ NOW = {"MISSION_NOW": "2026-02-07T06:00:00"}
 def refreshed(tmp_path_factory):
     """One refresh by the command, as a process: what it printed, and where it wrote."""
     folder = tmp_path_factory.mktemp("refresh") / "ware house"
-    return folder, mission_process("refresh", "--raw-data", REPOSITORY / "raw_data", "--warehouse", folder, **NOW)
+    return folder, mission_process("refresh", "--raw-data", SAMPLE, "--warehouse", folder, **NOW)
 
 
 def test_a_refresh_prints_progress_the_first_screen_and_where_everything_is(refreshed):
@@ -60,7 +60,7 @@ def test_exports_have_a_record_per_day_and_per_agent(refreshed):
 
 
 def test_a_backfill_makes_the_briefs_of_past_days_and_keeps_the_newest(refreshed):
-    raw, (folder, _) = REPOSITORY / "raw_data", refreshed
+    raw, (folder, _) = SAMPLE, refreshed
     done = mission("refresh", "--raw-data", raw, "--warehouse", folder, "--json", **NOW)
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
@@ -89,7 +89,7 @@ def test_a_backfill_makes_the_briefs_of_past_days_and_keeps_the_newest(refreshed
     ],
 )
 def test_what_a_user_can_mend_is_one_sentence_and_changes_nothing(tmp_path, arguments, said):
-    given = ["--raw-data", REPOSITORY / "raw_data"] if "--raw-data" not in arguments else []
+    given = ["--raw-data", SAMPLE] if "--raw-data" not in arguments else []
     result = mission("refresh", *given, *arguments, "--warehouse", tmp_path / "warehouse", **NOW)
     assert result.returncode == 2, result.stderr
     assert result.stdout == ""
@@ -103,7 +103,7 @@ def test_what_a_user_can_mend_is_one_sentence_and_changes_nothing(tmp_path, argu
 def test_a_warehouse_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     folder = tmp_path / "file" / "warehouse"
-    result = mission_process("refresh", "--raw-data", REPOSITORY / "raw_data", "--warehouse", folder, **NOW)
+    result = mission_process("refresh", "--raw-data", SAMPLE, "--warehouse", folder, **NOW)
     assert result.returncode == 2, result.stderr
     assert "Traceback" not in result.stderr
     assert str(folder) in result.stderr.splitlines()[-1]
@@ -111,7 +111,7 @@ def test_a_warehouse_that_cannot_be_written_is_one_sentence(tmp_path):
 
 def test_an_interrupted_refresh_exits_with_130_and_publishes_nothing(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-m", "mission_pipeline", "refresh", "--raw-data", REPOSITORY / "raw_data", "--warehouse", tmp_path],
+        [sys.executable, "-m", "mission_pipeline", "refresh", "--raw-data", SAMPLE, "--warehouse", tmp_path],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "MISSION_NOW": "2026-02-07T06:00:00"},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

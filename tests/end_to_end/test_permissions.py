@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from command import mission
-from conftest import REPOSITORY
+from shipped_sample import SAMPLE
 
 NOBODY = 65534
 NOW = "2026-02-07T06:00:00"
@@ -36,7 +36,7 @@ def shipped():
     """Raw data and a warehouse made of it, both the ordinary user's; pytest's own folders are closed to that user."""
     folder = Path(tempfile.mkdtemp(prefix="mission-permissions-"))
     folder.chmod(0o755)
-    shutil.copytree(REPOSITORY / "raw_data", folder / "raw_data")
+    shutil.copytree(SAMPLE, folder / "raw_data")
     # As whoever runs the tests: by then every module is loaded, which the ordinary user might not be allowed to read.
     refreshed = refresh(folder / "raw_data", folder / "warehouse")
     assert refreshed.returncode == 0, refreshed.stderr

@@ -5,7 +5,7 @@ import random
 from datetime import date
 
 import pytest
-from conftest import REPOSITORY, copied, refresh_into
+from conftest import copied, refresh_into
 from portfolios import (
     OTHER_PORTFOLIO_LOGS,
     OTHER_PORTFOLIO_RUNS,
@@ -15,6 +15,7 @@ from portfolios import (
     write_records,
     write_reference,
 )
+from shipped_sample import SAMPLE
 
 from mission_pipeline.errors import InputFault
 
@@ -43,17 +44,17 @@ def briefs(folder):
 def test_two_refreshes_give_byte_identical_briefs(shipped, tmp_path):
     first = briefs(shipped.settings.warehouse)
     assert {"2026-02-06.json", "2026-02-06.md"} <= set(first)
-    refresh_into(REPOSITORY / "raw_data", tmp_path / "two", now="2026-02-09T06:00:00")
+    refresh_into(SAMPLE, tmp_path / "two", now="2026-02-09T06:00:00")
     assert first == briefs(tmp_path / "two")
     copied(shipped, tmp_path)
-    refresh_into(REPOSITORY / "raw_data", tmp_path / "warehouse", now="2026-02-10T06:00:00")
+    refresh_into(SAMPLE, tmp_path / "warehouse", now="2026-02-10T06:00:00")
     assert first == briefs(tmp_path / "warehouse")
 
 
 def test_shuffled_records_give_the_same_figures(shipped, tmp_path):
     raw = tmp_path / "raw"
     raw.mkdir()
-    for file in (REPOSITORY / "raw_data").glob("*.json"):
+    for file in (SAMPLE).glob("*.json"):
         records = json.loads(file.read_text(encoding="utf-8"))
         if file.stem != "mission_kpis":
             random.Random(7).shuffle(records)

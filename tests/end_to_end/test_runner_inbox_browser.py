@@ -11,19 +11,18 @@ import sys
 import threading
 import urllib.request
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import pytest
 from chromium import PROGRAM, WHY_NOT, chromium
 from command import environment, mission
 from runner_gates import Clock, store_in, task, waiting_run, work
+from shipped_sample import SAMPLE
 
 from mission_pipeline.runner.inbox.access import kept_token
 from mission_pipeline.runner.model import Answer, MissionPlan
 from mission_pipeline.warehouse import Warehouse
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 needs_chromium = pytest.mark.skipif(PROGRAM is None, reason=WHY_NOT)
 
 
@@ -35,9 +34,7 @@ def inbox(folder, *, now, raw_data=None):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(
-            MISSION_WAREHOUSE=str(folder), MISSION_NOW=now, MISSION_RAW_DATA=str(raw_data or REPOSITORY / "raw_data")
-        ),
+        env=environment(MISSION_WAREHOUSE=str(folder), MISSION_NOW=now, MISSION_RAW_DATA=str(raw_data or SAMPLE)),
     )
     try:
         yield process.stdout.readline().strip()
@@ -134,7 +131,7 @@ def test_a_port_that_is_taken_is_one_sentence(tmp_path):
 @needs_chromium
 def test_approving_in_the_page_finishes_the_run_and_after_a_refresh_the_brief_counts_it(tmp_path, page):
     raw, folder = tmp_path / "raw", tmp_path / "warehouse"
-    shutil.copytree(REPOSITORY / "raw_data", raw, ignore=shutil.ignore_patterns("runner-*", ".*"))
+    shutil.copytree(SAMPLE, raw)
     places = {"MISSION_RAW_DATA": str(raw), "MISSION_WAREHOUSE": str(folder)}
 
     started = mission("run", "M002", "--requested-by", "Ana", "--json", MISSION_NOW="2026-02-07T08:00:00", **places)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from command import mission
-from conftest import REPOSITORY
+from shipped_sample import SAMPLE
 
 from mission_pipeline.warehouse import Warehouse
 
@@ -24,7 +24,7 @@ def facts_of(result):
 def lived(tmp_path_factory):
     """M002, run, approved five days later, a KPI observed after that, and the refresh that follows; in that order."""
     folder = tmp_path_factory.mktemp("lived")
-    raw = ["--raw-data", shutil.copytree(REPOSITORY / "raw_data", folder / "raw")]
+    raw = ["--raw-data", shutil.copytree(SAMPLE, folder / "raw")]
     places = [*raw, "--warehouse", folder / "warehouse"]
 
     def command(*arguments, at, is_json=True):

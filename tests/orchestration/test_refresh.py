@@ -8,7 +8,8 @@ from datetime import date, datetime
 
 import dagster as dg
 import pytest
-from conftest import REPOSITORY, give_history
+from conftest import give_history
+from shipped_sample import SAMPLE
 
 from mission_pipeline.contracts.derived import TaskOverrunRates
 from mission_pipeline.errors import ContractBroken, NothingToJudge, PolicyFault, WarehouseFault
@@ -31,7 +32,7 @@ def settings(shipped, tmp_path):
     copy = tmp_path / "a warehouse"
     shutil.copytree(shipped.settings.warehouse, copy, ignore=shutil.ignore_patterns(".dagster"))
     give_history(copy)
-    return Settings(REPOSITORY / "raw_data", copy, SHIPPED_POLICY_FILE, NOW)
+    return Settings(SAMPLE, copy, SHIPPED_POLICY_FILE, NOW)
 
 
 def published_files(settings):
@@ -195,7 +196,7 @@ def test_a_backfill_writes_the_brief_of_each_day_in_one_run(settings):
     [(date(2026, 2, 8), "lies in the future"), (date(2026, 1, 31), "first started on 2026-02-01")],
 )
 def test_days_without_data_are_refused_before_anything_is_written(tmp_path, day, sentence):
-    fresh = Settings(REPOSITORY / "raw_data", tmp_path / "warehouse", SHIPPED_POLICY_FILE, NOW)
+    fresh = Settings(SAMPLE, tmp_path / "warehouse", SHIPPED_POLICY_FILE, NOW)
     with pytest.raises(NothingToJudge, match=sentence) as caught:
         refresh(fresh, as_of=day)
     assert caught.value.exit_code == 2
@@ -243,7 +244,7 @@ def test_a_policy_that_is_not_valid_is_refused_before_anything_is_written(tmp_pa
     bad = tmp_path / "policy.toml"
     bad.write_text(SHIPPED_POLICY_FILE.read_text(encoding="utf-8") + "\n[surprise]\nkey = 1\n", encoding="utf-8")
     with pytest.raises(PolicyFault, match="surprise"):
-        refresh(Settings(REPOSITORY / "raw_data", tmp_path / "warehouse", bad, NOW))
+        refresh(Settings(SAMPLE, tmp_path / "warehouse", bad, NOW))
     assert not (tmp_path / "warehouse").exists()
 
 
@@ -339,7 +340,7 @@ def test_the_weekly_view_is_the_last_day_judged_of_each_week(shipped):
 @pytest.mark.parametrize("inside", [".", "warehouse"])
 def test_a_warehouse_in_the_raw_data_is_refused_before_anything_is_written(tmp_path, inside):
     raw = tmp_path / "raw"
-    shutil.copytree(REPOSITORY / "raw_data", raw)
+    shutil.copytree(SAMPLE, raw)
     before = sorted(raw.rglob("*"))
     with pytest.raises(WarehouseFault, match="lies in the raw-data folder"):
         refresh(Settings(raw, raw / inside, SHIPPED_POLICY_FILE, NOW))
@@ -348,7 +349,7 @@ def test_a_warehouse_in_the_raw_data_is_refused_before_anything_is_written(tmp_p
 
 def test_runs_that_are_all_unusable_are_not_called_missing(tmp_path):
     raw = tmp_path / "raw"
-    shutil.copytree(REPOSITORY / "raw_data", raw)
+    shutil.copytree(SAMPLE, raw)
     runs = raw / "mission_runs.json"
     runs.write_text(runs.read_text(encoding="utf-8").replace("RUN_", "RUN\\n"), encoding="utf-8")
     with pytest.raises(NothingToJudge, match="`mission check` says what is wrong"):

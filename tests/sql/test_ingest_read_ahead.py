@@ -4,8 +4,8 @@ import os
 from datetime import datetime
 
 import pytest
-from conftest import REPOSITORY
 from raw_folders import land, landed, put, smallest_folder
+from shipped_sample import SAMPLE
 
 from mission_pipeline.contracts.inputs import MISSION_RUNS
 from mission_pipeline.ingest import land as landing
@@ -127,7 +127,7 @@ def test_a_folder_with_a_fault_is_left_to_the_landing(tmp_path):
 
 def test_a_refresh_from_the_command_reads_ahead(taken, tmp_path):
     """Dagster runs the landing in between, in the same process."""
-    settings = Settings(REPOSITORY / "raw_data", tmp_path / "warehouse", SHIPPED_POLICY_FILE, datetime(2026, 2, 7, 6))
+    settings = Settings(SAMPLE, tmp_path / "warehouse", SHIPPED_POLICY_FILE, datetime(2026, 2, 7, 6))
     run_refresh(settings, as_of=None, on_progress=lambda _: None)
     assert "mission_runs.json" in taken
     assert "task_execution_logs.json" in taken

@@ -1,17 +1,17 @@
 """What to fix: friction by the week, and what a task holds up, in small portfolios written by hand."""
 
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 from judge_data import build_in_memory, given, given_shipped, run
+from shipped_sample import SAMPLE
 
 from mission_pipeline.judge.tables import judge_days
 from mission_pipeline.judge.verdict import verdict_as_of
 from mission_pipeline.judge.what_to_fix import TASK_FIXES, fixes_as_of
 from mission_pipeline.policy import Policy
 
-RAW_DATA = Path(__file__).resolve().parents[2] / "raw_data"
+RAW_DATA = SAMPLE
 AS_OF = date(2026, 3, 31)
 
 

@@ -1,17 +1,17 @@
 """The judgement of the shipped data, figure by figure, from staging and marts made by an independent few lines."""
 
 from datetime import date
-from pathlib import Path
 
 import pytest
 from judge_data import given_shipped
+from shipped_sample import SAMPLE
 
 from mission_pipeline.judge.reconciliation import reconcile
 from mission_pipeline.judge.tables import judge_days
 from mission_pipeline.judge.verdict import verdict_as_of
 from mission_pipeline.warehouse import Warehouse
 
-RAW_DATA = Path(__file__).resolve().parents[2] / "raw_data"
+RAW_DATA = SAMPLE
 AS_OF = date(2026, 2, 6)
 
 

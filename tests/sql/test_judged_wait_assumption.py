@@ -1,7 +1,6 @@
 """The wait assumption against the same portfolio derived and judged with the policy's setting on."""
 
 from datetime import date, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,12 +19,13 @@ from derive_data import (
     waits_included,
 )
 from judge_data import build_in_memory, write
+from shipped_sample import SAMPLE
 
 from mission_pipeline.judge.tables import judge_days
 from mission_pipeline.judge.verdict import verdict_as_of
 from mission_pipeline.policy import Policy
 
-RAW_DATA = Path(__file__).resolve().parents[2] / "raw_data"
+RAW_DATA = SAMPLE
 AS_OF = date(2026, 3, 12)
 
 

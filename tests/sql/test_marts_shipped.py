@@ -1,8 +1,8 @@
 """The derived tables of the shipped data, figure by figure."""
 
 import pytest
-from conftest import REPOSITORY
 from derive_data import derive, given_shipped
+from shipped_sample import SAMPLE
 
 from mission_pipeline.warehouse import Warehouse
 
@@ -10,7 +10,7 @@ from mission_pipeline.warehouse import Warehouse
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory, policy):
     with Warehouse(tmp_path_factory.mktemp("shipped")).build() as build:
-        given_shipped(build, REPOSITORY / "raw_data")
+        given_shipped(build, SAMPLE)
         derive(build, policy)
         yield lambda sql: build.frame(sql).rows()
 

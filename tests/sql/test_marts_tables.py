@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 from derive_data import derive, given, given_shipped
+from shipped_sample import SAMPLE
 
 from mission_pipeline.contracts.derived import DERIVED_CONTRACTS
 from mission_pipeline.derive.limits import limits_by_mission
@@ -51,7 +51,7 @@ def test_without_any_run_every_table_is_there_and_empty(build, policy):
 
 def tables_of(folder: Path, policy, order: random.Random | None):
     with Warehouse(folder).build() as build:
-        given_shipped(build, REPOSITORY / "raw_data")
+        given_shipped(build, SAMPLE)
         if order is not None:
             for name in ("mission_runs", "task_executions", "run_kpis", "risk_events", "mission_tasks"):
                 rows = build.frame(f"select * from staging.{name}")

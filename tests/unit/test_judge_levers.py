@@ -1,17 +1,17 @@
 """The path to ON_TRACK of single missions, worked out by hand, and of the shipped data."""
 
 from datetime import date
-from pathlib import Path
 
 import pytest
 from judge_data import build_in_memory, given, given_shipped, run
+from shipped_sample import SAMPLE
 
 from mission_pipeline.judge.inputs import read_inputs
 from mission_pipeline.judge.missions_as_of import missions_as_of
 from mission_pipeline.judge.path_to_on_track import levers_as_of
 from mission_pipeline.policy import Policy
 
-RAW_DATA = Path(__file__).resolve().parents[2] / "raw_data"
+RAW_DATA = SAMPLE
 
 
 def levers_of(policy, per_run, through=date(2026, 3, 30), kpis=None):
