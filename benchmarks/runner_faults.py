@@ -461,7 +461,9 @@ def check(trial: Trial, tally: Tally) -> Tally:
     faults += [f"{run} has not ended: {status}" for run, status in open_runs]
     ended = {
         "mission_runs": "select run_id from mission_run where ended_at is not null",
-        "task_execution_logs": "select run_id, task_id, attempt from task_attempt where outcome is not null",
+        # An attempt for which no agent could be asked is no execution.
+        "task_execution_logs": "select run_id, task_id, attempt from task_attempt "
+        "where outcome is not null and agent_id is not null",
         "mission_risk_events": "select event_id from risk_event",
     }
     keys = {
