@@ -11,6 +11,7 @@ from shipped_sample import SAMPLE
 from mission_pipeline.contracts.derived import DERIVED_CONTRACTS
 from mission_pipeline.derive.limits import limits_by_mission
 from mission_pipeline.derive.tables import DERIVED_TABLES
+from mission_pipeline.settings import SQL_FOLDER
 from mission_pipeline.warehouse import Warehouse
 
 NAMES = [table.contract.qualified_name() for table in DERIVED_TABLES]
@@ -39,7 +40,7 @@ def test_what_a_table_reads_is_what_its_sql_names_and_no_more(table, build, poli
         if f"staging.{name}" not in table.reads:
             build.execute(f"drop table staging.{name}")
     assert table.write(build, policy) == 0
-    text = (REPOSITORY / "sql" / f"{table.contract.qualified_name().replace('.', '/')}.sql").read_text(encoding="utf-8")
+    text = (SQL_FOLDER / f"{table.contract.qualified_name().replace('.', '/')}.sql").read_text(encoding="utf-8")
     assert set(re.findall(r"\b(?:from|join)\s+((?:staging|marts)\.\w+)", text)) <= set(table.reads)
 
 
