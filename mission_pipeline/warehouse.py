@@ -28,6 +28,9 @@ if TYPE_CHECKING:  # Polars and Pandera take half a second to load, which showin
 PUBLISHED_SCHEMAS = ("staging", "marts", "quality")
 BATCH_ROWS = 500_000
 """Rows per Polars batch: bounds the memory of a validation, whatever the table's size."""
+ROW_GROUP_ROWS = 122_880
+"""What DuckDB stores together. Rows handed over in such pieces are written at once, where others wait in memory for
+the next checkpoint, which then holds up whoever commits."""
 LOCK_WAIT_SECONDS = 30.0
 _OTHER_SCHEMAS = """
     select schema_name from duckdb_schemas()
@@ -156,7 +159,10 @@ class Build:
     @contextmanager
     def view_of(self, name: str, frame: pl.DataFrame) -> Iterator[None]:
         """Make a frame readable in SQL under a name for a while."""
-        self.connection.register(name, frame.to_arrow())
+        import pyarrow as pa
+
+        rows = frame.rechunk().to_arrow()
+        self.connection.register(name, pa.Table.from_batches(rows.to_batches(ROW_GROUP_ROWS), rows.schema))
         try:
             yield
         finally:

@@ -11,7 +11,7 @@ from mission_pipeline.ingest import statements
 from mission_pipeline.ingest.content import last_byte, last_line
 from mission_pipeline.ingest.find import RawFile
 from mission_pipeline.ingest.tolerant import read_tolerantly
-from mission_pipeline.warehouse import Build, build_in_memory
+from mission_pipeline.warehouse import ROW_GROUP_ROWS, Build, build_in_memory
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,7 +67,7 @@ def records_by_duckdb(file: RawFile) -> pa.Table | None:
     with build_in_memory() as build:
         query = statements.records_of_file(has_lines=file.has_lines)
         try:
-            return build.connection.sql(query, params=_where(file)).to_arrow_table()
+            return build.connection.sql(query, params=_where(file)).to_arrow_table(ROW_GROUP_ROWS)
         except _DUCKDB_REFUSALS:
             return None
 
