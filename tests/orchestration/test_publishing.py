@@ -56,8 +56,7 @@ with warehouse.build() as build:
 
 
 def agents(count):
-    rows = [(f"A{number}", None, None, None) for number in range(count)]
-    return pl.DataFrame(rows, schema=Agents.polars_schema(), orient="row")
+    return pl.DataFrame([{"agent_id": f"A{number}"} for number in range(count)], schema=Agents.polars_schema())
 
 
 @pytest.fixture
