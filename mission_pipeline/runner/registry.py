@@ -33,6 +33,10 @@ _TASKS = """
 select mission_id, task_id, task_name, task_order, depends_on, estimated_duration_minutes,
     coalesce(requires_human_approval, false) as requires_approval
 from staging.mission_tasks order by mission_id, task_order nulls last, task_id"""
+# A gate that nobody spoke of is not one that is not needed: what has to be approved must not go on by a slip.
+_UNSAID_GATES = """
+select mission_id, format('The plan does not say whether {} requires_human_approval: true or false.', task_id)
+from staging.mission_tasks where requires_human_approval is null order by mission_id, task_id"""
 _KPIS = """
 select mission_id, kpi_name, direction, baseline_value, target_value, is_primary, kpi_kind
 from staging.mission_kpis order by mission_id, kpi_order"""
@@ -152,7 +156,7 @@ def load_registry(raw_data: Path, policy: Policy, now: datetime) -> Registry:
             agents=agents,
             plans=_plans(build),
             refused_endpoints=refused,
-            findings=_grouped(build.frame(_PLAN_FINDINGS).rows()),
+            findings=_grouped([*build.frame(_PLAN_FINDINGS).rows(), *build.frame(_UNSAID_GATES).rows()]),
             rejected=tuple(_rejected(row) for row in build.frame(_REJECTED).iter_rows()),
             raw_data=raw_data,
             stamps=stamps,

@@ -29,7 +29,10 @@ def places(tmp_path, monkeypatch):
     python.end_child()
     raw = tmp_path / "raw"
     put(raw, "business_missions.json", [{"mission_id": "M", "mission_name": "Mission"}])
-    tasks = [{"task_id": f"T{n}", "order": n, "depends_on": [f"T{n - 1}"] if n > 1 else []} for n in (1, 2, 3)]
+    tasks = [
+        {"task_id": f"T{n}", "order": n, "depends_on": [f"T{n - 1}"] if n > 1 else [], "requires_human_approval": False}
+        for n in (1, 2, 3)
+    ]
     put(raw, "decomposed_mission_tasks.json", [{"mission_id": "M", "tasks": tasks}])
     put(raw, "agent_capabilities_matrix.json", [
         {"task_id": "T1", "capable_agents": ["P"]}, {"task_id": "T2", "capable_agents": ["C1", "C2"]},

@@ -14,7 +14,7 @@ ENDPOINT = {"kind": "python", "callable": "mission_pipeline.runner.shipped_agent
 
 
 def task(task_id, *after, order=None, **fields):
-    return {"task_id": task_id, "depends_on": list(after), "order": order, **fields}
+    return {"task_id": task_id, "depends_on": list(after), "order": order, "requires_human_approval": False, **fields}
 
 
 def agent(agent_id, status="available", endpoint=ENDPOINT):
@@ -119,7 +119,16 @@ def test_a_missing_dependency_is_refused(load):
 def test_a_cycle_is_refused(load):
     found = refused(load(task("T1", "T3"), task("T2", "T1"), task("T3", "T2")))
     assert found.count("These tasks wait for each other: T1, T2, T3.") == 1
-    assert "It waits for itself." in refused(load(task("T1", "T1")))
+    assert "T1 waits for itself." in refused(load(task("T1", "T1")))
+
+
+@pytest.mark.parametrize("said", [{"requires_human_approval": None}, {"requires_approval": True}])
+def test_a_task_that_does_not_say_whether_it_has_a_gate_is_refused(load, said):
+    silent = task("T1", **said)
+    if "requires_approval" in said:
+        del silent["requires_human_approval"]
+    assert "does not say whether T1 requires_human_approval: true or false." in refused(load(silent, task("T2")))
+    assert load(task("T1"), task("T2", requires_human_approval=True)).plan("M")
 
 
 def test_an_order_that_contradicts_a_dependency_is_refused(load):

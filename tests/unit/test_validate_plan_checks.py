@@ -37,7 +37,7 @@ def test_a_task_between_two_cycles_is_on_none():
 
 
 def test_a_task_that_waits_for_itself_is_a_cycle_and_no_contradiction_of_order():
-    assert plan_faults([task("a", 1, ["a"])]) == [("a", "dependency_cycle", "It waits for itself.")]
+    assert plan_faults([task("a", 1, ["a"])]) == [("a", "dependency_cycle", "a waits for itself.")]
 
 
 def test_an_order_contradicts_a_dependency_unless_it_is_greater():
