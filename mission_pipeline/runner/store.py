@@ -43,7 +43,7 @@ from mission_pipeline.runner.new_run import insert_run
 from mission_pipeline.runner.risk import has_grown
 from mission_pipeline.runner.tables import approval, mission_run, mission_task, risk_event, task_attempt
 from mission_pipeline.runner.telemetry import counted_kpis
-from mission_pipeline.runner.transitions import RunChange, renew
+from mission_pipeline.runner.transitions import RunChange, renew, waits_for_an_agent
 from mission_pipeline.runner.waiting_gates import due_at_gate
 
 _CANDIDATES = 8
@@ -257,6 +257,30 @@ class Missions:
                 change.settle()
             return is_kept
 
+    def put_back(self, claim: Claim, reason: str) -> bool:
+        """Let a task wait until an agent can be asked; no attempt is spent. False: it came too late, and is refused.
+
+        Args:
+            claim: of an attempt that was given to nobody.
+            reason: who is missing, as the state tells it.
+        """
+        with self._database.write() as connection:
+            change = self._locked(connection, claim.run_id)
+            is_kept = change.put_back(claim, reason)
+            if is_kept:
+                change.settle()
+            return is_kept
+
+    def look_for_agents(self, run_id: str | None = None) -> None:
+        """Let the tasks that wait for an agent be tried now: one may have come."""
+        now = self._clock()
+        waiting = (mission_task.c.due_at > now, waits_for_an_agent(), *_of_run(run_id))
+        with self._database.read() as connection:
+            if connection.execute(sa.select(mission_task.c.task_id).where(*waiting).limit(1)).first() is None:
+                return  # whoever only looks takes no writer's lock
+        with self._database.write() as connection:
+            connection.execute(sa.update(mission_task).where(*waiting).values(due_at=now))
+
     def next_due(self, run_id: str | None = None) -> datetime | None:
         """Return when the next task can be claimed: now, at a wait's end, at a lease's end. None: no task at all."""
         now = self._clock()
@@ -266,9 +290,19 @@ class Missions:
             return _earliest(connection, run_id)
 
     def has_work(self, run_id: str | None = None) -> bool:
-        """Whether a task is running, could run, or waits for its next attempt: something moves without a person."""
+        """Whether a task is running, could run, or waits for its next attempt: something moves without a person.
+
+        A task that was put back for want of an agent is none until it is due again.
+        """
+        now = self._clock()
         with self._database.read() as connection:
-            return _earliest(connection, run_id) is not None
+            earliest = _earliest(connection, run_id)
+            if earliest is None or earliest <= now:
+                return earliest is not None
+            others = sa.select(mission_task.c.task_id).where(
+                mission_task.c.due_at > now, ~waits_for_an_agent(), *_of_run(run_id)
+            )
+            return connection.execute(others.limit(1)).first() is not None
 
     # ---------------------------------------------------------------- people
 

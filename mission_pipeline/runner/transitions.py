@@ -50,6 +50,18 @@ def renew(connection: sa.Connection, claim: Claim, clock_now: datetime, policy: 
     return replace(claim, lease_until=lease_until) if renewed.rowcount == 1 else None
 
 
+def waits_for_an_agent() -> sa.ColumnElement[bool]:
+    """Whether a task was put back because no agent could be asked; its attempt says so."""
+    said = sa.select(task_attempt.c.attempt).where(
+        task_attempt.c.run_id == mission_task.c.run_id,
+        task_attempt.c.task_id == mission_task.c.task_id,
+        task_attempt.c.attempt == mission_task.c.attempt,
+        task_attempt.c.agent_id.is_(None),
+        task_attempt.c.error.is_not(None),
+    )
+    return sa.and_(mission_task.c.status == "pending", said.exists())
+
+
 class RunChange:
     """A run whose row is locked, and what changes of it; ``settle`` ends the change.
 
@@ -120,6 +132,8 @@ class RunChange:
                 )
             )
             self._risks(risk.rework(self._policy, task.task_id, task.attempt, None))
+        elif current.agent_id is None and current.error is not None:  # it waited for an agent
+            self._change_attempt(task, started_at=self.now, error=None)
         earlier = sorted((attempt for attempt in known if attempt is not current), key=lambda attempt: attempt.attempt)
         return Claim(
             run_id=task.run_id,
@@ -214,6 +228,17 @@ class RunChange:
         limits = self._policy.runner
         wait = min(limits.backoff_seconds * limits.backoff_factor ** (task.attempt - 1), limits.max_backoff_seconds)
         self._again_or_fail(task, self.clock_now + timedelta(seconds=wait), rejection=task.rejection)
+        return True
+
+    def put_back(self, claim: Claim, reason: str) -> bool:
+        """Let a task wait because no agent can be asked now: no attempt is spent. False: the fence is lost."""
+        task = self._held(claim)
+        if task is None:
+            return False
+        limits = self._policy.runner
+        wait = timedelta(seconds=limits.max_backoff_seconds or limits.lease_seconds)
+        self._change_attempt(task, error=plain(reason))
+        self._change_task(task, status="pending", due_at=self.clock_now + wait, worker_id=None)
         return True
 
     # ---------------------------------------------------------------- a person's part

@@ -95,6 +95,7 @@ class Worker:
         self._number_of_threads = threads
         self._registry, self._registry_at, self._registry_fault = registry, 0.0, ""
         self._loading = threading.Lock()
+        self._missing: dict[tuple[str, str], str] = {}  # of each task that waits for an agent: what was said
         self._held = _Held()
         self._is_stopping = self._was_asked_to_stop = False
         self._finished = threading.Event()
@@ -133,6 +134,7 @@ class Worker:
 
         """
         self._export(wait_seconds=0)
+        self._store.look_for_agents(self._run_id)
         threads = [
             threading.Thread(target=self._guarded, args=(self._do_tasks, f"{self._name}/{number}"), daemon=True)
             for number in range(1, self._number_of_threads + 1)
@@ -249,6 +251,7 @@ class Worker:
             try:
                 self._registry = self._tools.load_registry()
                 self._registry_fault = ""
+                self._store.look_for_agents(self._run_id)
             except MissionPipelineError as fault:
                 if self._registry_fault != str(fault):
                     self._tools.say(f"the registry is used as it was: {fault}")
@@ -261,11 +264,14 @@ class Worker:
         assert self._registry is not None
         agents = self._registry.agents
         choice = self._tools.router.choose(claim, agents)
+        if choice is None and claim.agent_id is None:
+            self._put_back(claim)
+            return
         if choice is None or claim.agent_id not in (None, choice.agent_id):
-            gone = claim.agent_id or ", ".join(claim.capable_agents)
-            fault = AgentFault(f"No agent could be asked: of {gone} none is available any more.")
+            fault = AgentFault(f"No agent could be asked: of {claim.agent_id} none is available any more.")
             self._tell(claim, self._store.fail(claim, fault, 0.0), f"failed: {fault}")
             return
+        self._missing.pop((claim.run_id, claim.task_id), None)
         if not self._store.choose(claim, choice):
             self._tell(claim, False, "")
             return
@@ -291,6 +297,16 @@ class Worker:
                     self._done += 1
         reach("after_complete")
         self._tell(claim, is_kept, said)
+
+    def _put_back(self, claim: Claim) -> None:
+        """Let a task wait for an agent, and say once who is missing."""
+        reason = f"No agent could be asked: of {', '.join(claim.capable_agents)} none is available. The task waits."
+        is_kept = self._store.put_back(claim, reason)
+        task = (claim.run_id, claim.task_id)
+        if not is_kept or self._missing.get(task) != reason:
+            self._tell(claim, is_kept, f"waits: {reason}")
+        if is_kept:
+            self._missing[task] = reason
 
     def _answer(self, claim: Claim, agent: Agent, adapters: dict[str, tuple[Agent, Adapter]]) -> Answer | AgentFault:
         """Call the agent. Whatever it does, and whatever is wrong with the way to it, fails the attempt alone."""

@@ -259,6 +259,32 @@ def test_an_attempt_that_nobody_could_be_asked_for_fails_without_a_log(new_desk)
     assert [run["status"] for run in desk.telemetry("mission_runs")] == ["failed"]
 
 
+def test_a_task_that_is_put_back_waits_without_an_attempt_and_is_no_work_until_then(new_desk):
+    desk = new_desk(policy_with({"max_backoff_seconds": 60.0}))
+    run_id = desk.start(plan(task("A")))
+    claim = desk.store.claim("w1")
+    assert desk.store.put_back(claim, "Nobody is there.")
+    assert not desk.store.put_back(claim, "Nobody is there.")  # it is held no more
+    assert desk.store.state(run_id)["task_results_by_id"]["A"]["error"] == "Nobody is there."
+    assert (desk.store.has_work(), desk.store.next_due()) == (False, NINE + timedelta(seconds=60))
+    assert desk.store.claim("w1") is None
+    desk.clock.move(seconds=60)
+    assert desk.store.has_work()
+    desk.work()
+    assert [(log["attempt"], log["started_at"]) for log in desk.logs()] == [(1, "2026-11-21T09:01:00Z")]
+    assert (desk.store.state(run_id)["status"], desk.risks(run_id)) == ("completed", {})
+
+
+def test_a_task_that_waits_for_an_agent_is_tried_at_once_when_one_may_have_come(new_desk):
+    desk = new_desk(policy_with({"max_backoff_seconds": 0.0}))
+    desk.start(plan(task("A")))
+    desk.store.put_back(desk.store.claim("w1"), "Nobody is there.")
+    assert not desk.store.has_work()  # nor for ever at it where the policy has no wait
+    desk.store.look_for_agents()
+    assert desk.store.has_work()
+    assert desk.claim().attempt == 1
+
+
 def test_an_attempt_that_the_agent_escalates_counts_as_an_escalation(desk):
     run_id = desk.start()
     desk.fault("Not mine to decide.", "escalated")

@@ -70,13 +70,40 @@ def test_it_does_what_can_be_done_and_counts_it(tmp_path):
         assert [line.split("  ")[1][:8] for line in said] == ["A comple", "B done b"]
 
 
-def test_agents_of_whom_none_is_available_any_more_fail_the_task_with_a_reason(tmp_path):
-    trial = new_trial(tmp_path / "trial", missions=one_task())
+def test_a_task_of_whose_agents_none_is_available_waits_for_one_and_spends_no_attempt(tmp_path):
+    trial = new_trial(tmp_path / "trial", missions=one_task(), policy={"max_backoff_seconds": "60.0"})
     with workshop(trial) as (store, tools, run_id, said, _):
         write_agents(trial, ("B1", "unavailable"), ("B2", "retired"))
+        for _ in range(4):  # more often than it may be attempted
+            working(store, tools)
+        state = store.state(run_id)
+        assert (state["status"], state["task_status_by_id"]) == ("running", {"T": "pending"})
+        assert "of B1, B2 none is available" in state["task_results_by_id"]["T"]["error"]
+        assert all("T waits: No agent could be asked: of B1, B2" in line for line in said)
+        write_agents(trial, ("B1", "unavailable"), ("B2", "available"))
         working(store, tools)
-        assert "of B1, B2 none is available any more" in said[-1]
-        assert store.state(run_id)["status"] == "failed"
+        assert store.state(run_id)["status"] == "completed"
+        assert trial.rows("select attempt, agent_id, outcome, error from task_attempt") == [
+            (1, "B2", "completed", None)
+        ]
+
+
+def test_a_worker_that_stays_says_once_who_is_missing_and_goes_on_when_one_comes(tmp_path):
+    trial = new_trial(tmp_path / "trial", missions=one_task(), policy={"max_backoff_seconds": "0.05"})
+    with workshop(trial) as (store, tools, run_id, said, _):
+        write_agents(trial, ("B1", "unavailable"), ("B2", "retired"))
+        worker = Worker(store, tools, threads=2)
+        thread = threading.Thread(target=worker.work)
+        thread.start()
+        while trial.rows("select coalesce(max(fence), 0) from mission_task") < [(3,)]:
+            time.sleep(0.01)
+        assert len(said) == 1
+        write_agents(trial, ("B1", "available"), ("B2", "retired"))
+        while store.state(run_id)["status"] != "completed":
+            time.sleep(0.01)
+        worker.stop()
+        thread.join()
+        assert len(said) == 2
 
 
 def test_a_changed_registry_is_noticed_while_a_run_goes_on(tmp_path):
