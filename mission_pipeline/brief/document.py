@@ -443,7 +443,7 @@ def _risks(brief: Brief) -> Section:
     found = say.counted(counts["detected"], "risk") if counts["detected"] else "no risk"
     told = "nobody reported any"
     if counts["reported"]:
-        told = f"people reported {say.counted(counts['reported'], 'event')}"
+        told = f"{say.counted(counts['reported'], 'event')} {_was(counts['reported'])} reported"
     lead = f"The rules detect {found} in the telemetry (what the runs logged); {told}."
     if counts["detected"] and counts["reported"]:
         lead += (

@@ -88,7 +88,7 @@ DRIVER_WORDS: dict[str | None, str] = {
 DRIVER_MEANINGS: dict[str, str] = {
     "approval_delay": "work stands still until a person approves it",
     "task_overrun": "the task takes longer than planned",
-    "risk": "somebody reported a risk at this task",
+    "risk": "a risk was reported at this task",
     "none": "it is within plan",
 }
 TRIGGER_TITLES: dict[str, str] = {

@@ -265,9 +265,9 @@ class _Composer:
         if not totals["events"]:
             return f"{detected}; nobody reported one."
         if not totals["signals"]:
-            return f"{detected}; people reported {say.counted(totals['events'], 'event')}."
+            return f"{detected}; {_reported(totals['events'])}."
         return (
-            f"{detected}; people reported {say.counted(totals['events'], 'event')}, of which "
+            f"{detected}; {_reported(totals['events'])}, of which "
             f"{say.number(totals['matched_events'])} {_match(totals['matched_events'])} a detected risk."
         )
 
@@ -721,6 +721,11 @@ def _kind_of(event: Row) -> str:
     return "Risk of unknown kind" if kind is None else say.capitalised(marked(kind, bare(kind).replace("_", " ")))
 
 
+def _reported(events: int) -> str:
+    """Say how many events were reported, by people or by the rules of the runner."""
+    return f"{say.counted(events, 'event')} {'was' if events == 1 else 'were'} reported"
+
+
 def _match(count: int) -> str:
     return "matches" if count == 1 else "match"
 
@@ -897,7 +902,7 @@ def _at_risk(report: Mapping[str, Any]) -> Section:
         Entry(
             f"Reported only: {event['event_id']}",
             f"{_kind_of(event)} at {_task(event)}{_standing(event)}; no rule detects it."
-            + (f" In the reporter's words: {event['description']}" if event["description"] else ""),
+            + (f" As reported: {event['description']}" if event["description"] else ""),
         )
         for event in risk["events"]
         if event["matching_rule"] is None

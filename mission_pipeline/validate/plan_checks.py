@@ -62,7 +62,8 @@ def plan_faults(tasks: Sequence[PlannedTask]) -> list[Finding]:
                 detail = f"{task.task_id} has the order {task.order}, but depends on {other_id} of order {other.order}."
                 found.add((task.task_id, "order_contradicts_dependency", detail))
     for cycle in dependency_cycles(tasks):
-        detail = f"These tasks wait for each other: {', '.join(cycle)}." if len(cycle) > 1 else f"{cycle[0]} waits for itself."
+        together = f"These tasks wait for each other: {', '.join(cycle)}."
+        detail = together if len(cycle) > 1 else f"{cycle[0]} waits for itself."
         found |= {(task_id, "dependency_cycle", detail) for task_id in cycle}
     return sorted(found)
 

@@ -47,7 +47,7 @@ Time             From 2026-02-04 09:25 to 2026-02-04 10:42 UTC. It took 77
 People           People stepped in twice. Work was escalated once (handed to
                  somebody who decides). Autonomy score: 8.60 of a hundred points
                  (a hundred: no person was needed).
-At risk          The rules detect 2 risks in this run; people reported 2 events,
+At risk          The rules detect 2 risks in this run; 2 events were reported,
                  of which 2 match a detected risk.
                  - Worst: T5 "Draft personalized outreach email": long wait for
                  approval, 6 minutes (limit: 5 minutes); reported as RISK_002

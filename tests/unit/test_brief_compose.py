@@ -167,10 +167,10 @@ def test_a_win_is_not_compared_with_itself(policy):
     ("counts", "sentence"),
     [
         ((1, 1, 0, 0), "The rules detect 1 risk in the telemetry (what the runs logged); nobody reported any."),
-        ((0, 0, 1, 1), "The rules detect no risk in the telemetry (what the runs logged); people reported 1 event."),
+        ((0, 0, 1, 1), "The rules detect no risk in the telemetry (what the runs logged); 1 event was reported."),
         (
             (3, 2, 2, 1),
-            "The rules detect 3 risks in the telemetry (what the runs logged); people reported 2 events. Of these events "
+            "The rules detect 3 risks in the telemetry (what the runs logged); 2 events were reported. Of these events "
             "1 is also detected and 1 is not; 2 detected risks were reported by nobody.",
         ),
     ],

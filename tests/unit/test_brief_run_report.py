@@ -439,7 +439,7 @@ def test_a_risk_of_the_whole_run_begins_with_a_task(rule):
 
 def test_an_open_event_that_no_rule_saw_is_listed_and_to_be_settled():
     given = facts(events=[event(status="open"), event("E2")])
-    assert "The rules detect no risk in this run; people reported 2 events." in text(given)
+    assert "The rules detect no risk in this run; 2 events were reported." in text(given)
     assert 'Reported only: E1: Sla risk at T1 "Name of T1" (severity high, open); no rule detects it.' in text(given)
     [action] = actions(given)
     assert action["headline"] == 'Settle the reported event E1 at T1 "Name of T1", done by agent A1 (Name of A1)'
