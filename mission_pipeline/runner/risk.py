@@ -12,6 +12,8 @@ from mission_pipeline.policy import Policy
 from mission_pipeline.runner.model import KpiTarget, Outcome, RiskEvent, Severity
 
 SEVERITY_ORDER: dict[str, int] = {"low": 0, "medium": 1, "high": 2}
+KPI_RISKS = ("_limit_breached", "_target_missed")
+"""How the types of a KPI's risks end."""
 FAILED_OUTCOMES: tuple[Outcome, ...] = ("failed", "timed_out", "escalated")
 
 
@@ -82,12 +84,12 @@ def missed_kpis(
         word = target.kpi_name.partition("_")[0]
         if target.limit_kind in ("floor", "ceiling"):
             severity = policy.risk_rules.limit_breached.severity
-            found.append(RiskEvent(f"{word}_limit_breached", severity, None, said, target.kpi_name))
+            found.append(RiskEvent(f"{word}{KPI_RISKS[0]}", severity, None, said, target.kpi_name))
             continue
         before = previous.get(target.kpi_name)
         if before is None or sign * (value - before) > 0:
             severity = policy.risk_rules.target_missed.severity
-            found.append(RiskEvent(f"{word}_target_missed", severity, None, said, target.kpi_name))
+            found.append(RiskEvent(f"{word}{KPI_RISKS[1]}", severity, None, said, target.kpi_name))
     return found
 
 

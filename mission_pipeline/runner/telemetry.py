@@ -100,6 +100,14 @@ def risk_record(run: Row, event: Row, named_task: str) -> dict[str, Any]:
     }
 
 
+def next_version(connection: sa.Connection, data_set: str, key: str) -> int:
+    """Return the version of the next record with a key: the first, or one that corrects what was told before."""
+    told: int = connection.execute(
+        sa.select(sa.func.count()).where(outbox.c.data_set == data_set, outbox.c.record_key == key)
+    ).scalar_one()
+    return told + 1
+
+
 def keep(
     connection: sa.Connection, data_set: str, key: str, record: dict[str, Any], now: datetime, version: int = 1
 ) -> None:

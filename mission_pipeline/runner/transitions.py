@@ -363,7 +363,7 @@ class RunChange:
     def _correct_record(self) -> None:
         if "kpis" not in self._changed:
             return
-        self._judge_kpis()
+        self._withdraw(self._judge_kpis())
         self._close_risks()
         self._write_record()
 
@@ -565,10 +565,35 @@ class RunChange:
         if merged != known:
             self._changed["kpis"] = merged
 
-    def _judge_kpis(self) -> None:
+    def _judge_kpis(self) -> set[str]:
+        """Keep the risks of the KPIs as they are now. Return the names of all that hold."""
         observed = json.loads(self._value("kpis"))
         previous = self._previous_kpis(set(observed)) if observed else {}
-        self._risks(risk.missed_kpis(self._policy, self.kpi_targets(), observed, previous))
+        events = risk.missed_kpis(self._policy, self.kpi_targets(), observed, previous)
+        self._risks(events)
+        return {self._event_id(event) for event in events}
+
+    def _withdraw(self, holding: set[str]) -> None:
+        """Take back the risks of KPIs that hold no more since one was corrected, also where they were told."""
+        events = self._connection.execute(
+            sa.select(risk_event).where(risk_event.c.run_id == self.run.run_id).order_by(risk_event.c.event_id)
+        ).all()
+        gone = [
+            event
+            for event in events
+            if event.risk_type.endswith(risk.KPI_RISKS) and event.task_id is None and event.event_id not in holding
+        ]
+        for event in gone:
+            self._connection.execute(sa.delete(risk_event).where(risk_event.c.event_id == event.event_id))
+            record = telemetry.risk_record(self.run, event, self._last_executed_task())
+            said = f"Withdrawn, a KPI was corrected. It said: {event.description}"
+            self._tell_risk(event.event_id, record | {"description": said})
+        self._changed["is_risk_flagged"] = len(events) > len(gone)
+
+    def _tell_risk(self, event_id: str, record: dict[str, Any]) -> None:
+        """Put a risk into the outbox: anew where it was told before, was withdrawn, or holds again."""
+        version = telemetry.next_version(self._connection, "mission_risk_events", event_id)
+        telemetry.keep(self._connection, "mission_risk_events", event_id, record, self.now, version)
 
     def _previous_kpis(self, names: set[str]) -> dict[str, float]:
         """Return of each KPI what the mission's runs before this one observed last."""
@@ -595,8 +620,7 @@ class RunChange:
         """Keep risks, each once; one that grows keeps its name and gets the higher severity."""
         is_changed = False
         for event in events:
-            parts = (self.run.run_id, event.task_id or "run", event.risk_type, event.rule_subject)
-            event_id = ":".join(part for part in parts if part)
+            event_id = self._event_id(event)
             known = self._connection.execute(
                 sa.select(risk_event).where(risk_event.c.event_id == event_id)
             ).one_or_none()
@@ -624,6 +648,10 @@ class RunChange:
             self._changed["is_risk_flagged"] = is_changed = True
         return is_changed
 
+    def _event_id(self, event: RiskEvent) -> str:
+        parts = (self.run.run_id, event.task_id or "run", event.risk_type, event.rule_subject)
+        return ":".join(part for part in parts if part)
+
     def _close_risks(self) -> None:
         """Close the run's open risks and put each into the outbox: its severity will not grow any more."""
         is_open = (risk_event.c.run_id == self.run.run_id, risk_event.c.status == "open")
@@ -636,7 +664,7 @@ class RunChange:
         named_task = self._last_executed_task()
         for event in events:
             record = telemetry.risk_record(self.run, event, named_task)
-            telemetry.keep(self._connection, "mission_risk_events", event.event_id, record, self.now)
+            self._tell_risk(event.event_id, record)
 
     def _last_executed_task(self) -> str:
         """Return the task that the run began last; the plan's first, if it began none."""

@@ -697,6 +697,38 @@ def test_a_risk_of_a_kpi_that_is_known_later_is_told_once(desk):
     assert [record["risk_flagged"] for record in desk.telemetry("mission_runs")] == [False, True, True]
 
 
+def test_a_risk_that_a_corrected_kpi_no_longer_bears_out_is_withdrawn_and_may_come_back(desk):
+    run_id = desk.start(plan(task("A"), kpis=(DAYS, SCORE)))
+    desk.work(kpis={"days": 4, "score_csat": 3.0})
+    breach, miss = f"{run_id}:run:score_limit_breached:score_csat", f"{run_id}:run:days_target_missed:days"
+    desk.store.observe_kpi(run_id, "days", 2)
+    assert [event["event_id"] for event in desk.store.state(run_id)["risk_events"]] == [breach]
+    desk.store.observe_kpi(run_id, "score_csat", 4.5)
+    assert desk.store.state(run_id)["risk_events"] == []
+    assert [record["risk_flagged"] for record in desk.telemetry("mission_runs")] == [True, True, False]
+    desk.store.observe_kpi(run_id, "days", 5)
+    told = [
+        (event["event_id"], event["status"], event["description"]) for event in desk.telemetry("mission_risk_events")
+    ]
+    assert told == [
+        (miss, "closed", "days is 4, its target 2."),
+        (breach, "closed", "score_csat is 3, its floor 4."),
+        (miss, "closed", "Withdrawn, a KPI was corrected. It said: days is 4, its target 2."),
+        (breach, "closed", "Withdrawn, a KPI was corrected. It said: score_csat is 3, its floor 4."),
+        (miss, "closed", "days is 5, its target 2."),
+    ]
+    assert list(desk.risks(run_id)) == [(None, "days_target_missed")]
+    assert desk.telemetry("mission_runs")[-1]["risk_flagged"] is True
+
+
+def test_a_corrected_kpi_leaves_the_risks_of_tasks_alone(desk):
+    run_id = desk.start(plan(task("A"), kpis=(DAYS,)))
+    desk.work(minutes=20, kpis={"days": 4})
+    desk.store.observe_kpi(run_id, "days", 1)
+    assert list(desk.risks(run_id)) == [("A", "task_overrun")]
+    assert desk.telemetry("mission_runs")[-1]["risk_flagged"] is True
+
+
 # ---------------------------------------------------------------- risks while running
 
 
