@@ -29,12 +29,12 @@ from mission_pipeline.cli import (
     _settings,
     app,
 )
-from mission_pipeline.errors import MissionPipelineError
+from mission_pipeline.errors import DecidedBefore, MissionPipelineError, PlanFault, ResultChanged
 from mission_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from mission_pipeline.runner.failpoints import Failpoints
-    from mission_pipeline.runner.model import Verdict
+    from mission_pipeline.runner.model import Decision, Verdict
     from mission_pipeline.runner.store import Missions
     from mission_pipeline.runner.worker import Tools, Worker
 
@@ -99,7 +99,10 @@ def run(
         from mission_pipeline.runner.worker import Worker
         from mission_pipeline.warehouse import Warehouse
 
-        given, sample = mission_input(input_file, settings.raw_data, mission)
+        if not mission.strip():
+            raise PlanFault(f"There is no mission {mission!r} in {settings.raw_data}. Name one, such as M001.")
+        limits = tools.policy.for_mission(mission).runner
+        given, sample = mission_input(input_file, settings.raw_data, mission, max_bytes=limits.max_answer_bytes)
         registry = tools.load_registry()
         plan = registry.plan(mission)
         history = history_of(mission, Warehouse(settings.warehouse), tools.policy)
@@ -187,7 +190,8 @@ def status(
     with _store(settings) as store:
         state = store.state(run_id)
     options = _options(settings, raw_data, warehouse, policy)
-    _show(as_json, state, lambda lines: lines.of_state(state, options))
+    attempts = _attempts(settings)
+    _show(as_json, state, lambda lines: lines.of_state(state, options, attempts(state["mission_id"])))
 
 
 @app.command(rich_help_panel=PANEL)
@@ -201,10 +205,29 @@ def approvals(
 ) -> None:
     """List what waits for a person to approve or reject it, the oldest first."""
     settings = _settings(raw_data, warehouse, policy)
-    with _store(settings) as store:
-        found = store.decided_approvals(limit) if decided else store.open_approvals()
     options = _options(settings, raw_data, warehouse, policy)
-    _show(as_json, found, lambda lines: lines.of_decided(found) if decided else lines.of_gates(found, options))
+    with _store(settings) as store:
+        if decided:
+            found = store.decided_approvals(limit)
+            _show(as_json, found, lambda lines: lines.of_decided(found))
+            return
+        waiting = store.open_approvals()
+        found, more = waiting[:limit], max(len(waiting) - limit, 0)
+        states = {} if as_json else {run_id: store.state(run_id) for run_id in {gate["run_id"] for gate in found}}
+
+    def shown(lines: Any) -> list[str]:
+        attempts = _attempts(settings)
+        told = {
+            gate["approval_id"]: lines.to_know(
+                states[gate["run_id"]], gate["task_id"], gate["attempt"], attempts(gate["mission_id"])
+            )
+            for gate in found
+        }
+        return list(lines.of_gates(found, options, told, more))
+
+    _show(as_json, found, shown)
+    if as_json and more:
+        _say_fault(f"{more:,} more {'waits' if more == 1 else 'wait'}, less long: --limit N lists them.")
 
 
 @app.command(rich_help_panel=PANEL)
@@ -328,6 +351,14 @@ def _workshop(settings: Settings, say: Callable[[str], None]) -> Iterator[tuple[
         store.close()
 
 
+def _attempts(settings: Settings) -> Callable[[str], int]:
+    """Return how many attempts a task of a mission has, as the policy says now."""
+    from mission_pipeline.policy import load_policy
+
+    policy = load_policy(settings.policy_file)
+    return lambda mission_id: policy.for_mission(mission_id).runner.max_attempts
+
+
 def _failpoints(settings: Settings) -> Failpoints:
     from mission_pipeline.runner.failpoints import Failpoints
 
@@ -379,7 +410,12 @@ def _decide(
 ) -> None:
     settings = _settings(*places)
     with _store(settings) as store:
-        decision = store.decide(approval_id, verdict, by=by, reason=reason, seen_sha256=seen)
+        try:
+            decision = store.decide(approval_id, verdict, by=by, reason=reason, seen_sha256=seen)
+        except DecidedBefore as late:
+            if as_json:
+                _print_json(_refusal(late))
+            raise
         _failpoints(settings).reach("after_decide")
         _write_telemetry(store, settings)
         state = store.state(decision.run_id)
@@ -387,14 +423,28 @@ def _decide(
         "approval_id": decision.approval_id,
         "run_id": decision.run_id,
         "task_id": decision.task_id,
-        "verdict": decision.verdict,
-        "decided_by": decision.decided_by,
-        "decided_at": f"{decision.decided_at.isoformat()}Z",
-        "reason": decision.reason,
+        **_decided(decision),
         "status": state["status"],
     }
     options = _options(settings, *places)
     _show(as_json, facts, lambda lines: lines.of_decision(decision, state, options))
+
+
+def _refusal(late: DecidedBefore) -> dict[str, Any]:
+    """Return for a program why its decision does not stand: what stands instead, or the gate to look at."""
+    if isinstance(late, ResultChanged):
+        return {"error": str(late), "approval_id": late.approval_id}
+    decision: Any = getattr(late, "decision", None)
+    return {"error": str(late), "decision": None if decision is None else _decided(decision)}
+
+
+def _decided(decision: Decision) -> dict[str, Any]:
+    return {
+        "verdict": decision.verdict,
+        "decided_by": decision.decided_by,
+        "decided_at": f"{decision.decided_at.isoformat()}Z",
+        "reason": decision.reason,
+    }
 
 
 def _write_telemetry(store: Missions, settings: Settings) -> None:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from mission_pipeline.runner.gate_words import attempt_words, ended_words, if_rejected
 from mission_pipeline.runner.model import Decision
 
 _RUN_WORDS = {
@@ -20,6 +21,7 @@ _BLOCKED_WORDS = {
     "dependency_failed": "cannot be done",
     "run_cancelled": "cancelled",
 }
+_WENT_WRONG = ("rejected", "failed", "timed_out", "escalated")
 _LONGEST_CELL = 48
 _LINES_TO_JUDGE = 60
 
@@ -31,8 +33,14 @@ def of_run(state: State, options: str) -> list[str]:
     return [*_head(state), "", *_tasks(state), *_next(state, options)]
 
 
-def of_state(state: State, options: str) -> list[str]:
-    """Return all of a run that a person asks for: also routing, risks and KPIs."""
+def of_state(state: State, options: str, attempts: int) -> list[str]:
+    """Return all of a run that a person asks for: also what went wrong, routing, risks and KPIs.
+
+    Args:
+        state: of the run.
+        options: of the next command.
+        attempts: how many the policy allows for a task.
+    """
     lines = [*_head(state), *_circumstances(state), "", *_tasks(state)]
     parts = {
         "Why these agents": [
@@ -40,9 +48,7 @@ def of_state(state: State, options: str) -> list[str]:
             for task, choices in state["routing_by_task_id"].items()
             for number, choice in enumerate(choices, start=1)
         ],
-        "Faults": [
-            f"{task}: {found['error']}" for task, found in state["task_results_by_id"].items() if found.get("error")
-        ],
+        "What went wrong": _went_wrong(state),
         "Risks": [
             f"{event['severity']:<6}  {event['risk_type']}: {event['description']}" for event in state["risk_events"]
         ],
@@ -51,7 +57,7 @@ def of_state(state: State, options: str) -> list[str]:
     for title, found in parts.items():
         if found:
             lines += ["", f"{title}:", *(f"  {line}" for line in found)]
-    return [*lines, *_to_judge(state), *_next(state, options, is_shown=True)]
+    return [*lines, *_to_judge(state), *_next(state, options, shown_of=attempts)]
 
 
 def of_runs(runs: Sequence[State], options: str) -> list[str]:
@@ -71,8 +77,15 @@ def of_runs(runs: Sequence[State], options: str) -> list[str]:
     return [*_table(rows), "", f"More about one:  mission status {shlex.quote(runs[0]['run_id'])}{options}"]
 
 
-def of_gates(gates: Sequence[State], options: str) -> list[str]:
-    """Return what waits for a decision."""
+def of_gates(gates: Sequence[State], options: str, told: Mapping[str, list[str]], not_shown: int = 0) -> list[str]:
+    """Return what waits for a decision.
+
+    Args:
+        gates: open ones, at least one unless nothing waits.
+        options: of the next command.
+        told: by gate, what its approver has to know, as ``to_know`` has it.
+        not_shown: how many more are open.
+    """
     if not gates:
         return ["Nothing waits for a person."]
     lines = []
@@ -83,14 +96,35 @@ def of_gates(gates: Sequence[State], options: str) -> list[str]:
             + f", {gate['task_id']} {gate.get('task_name') or ''}".rstrip()
             + (f", by {gate['agent_id']}" if gate.get("agent_id") else ""),
             *([f"  {gate['summary']}"] if gate.get("summary") else []),
+            *(f"  {line}" for line in told[gate["approval_id"]]),
             "",
         ]
+    if not_shown:
+        lines += [f"And {not_shown:,} more, which waited less long: --limit N lists them.", ""]
     first = shlex.quote(gates[0]["approval_id"])
     return [
         *lines,
         f"See the results:  mission inbox{options}",
         f"Decide here:      mission approve {first} --by NAME{options}",
         f"                  mission reject {first} --by NAME --reason TEXT{options}",
+    ]
+
+
+def to_know(state: State, task_id: str, attempt: int, attempts: int) -> list[str]:
+    """Return what the approver of a task's result has to know: which attempt, what was tried, what a rejection does.
+
+    Args:
+        state: of the run.
+        task_id: of the task that waits.
+        attempt: whose result waits.
+        attempts: how many the policy allows for a task.
+    """
+    tried = state["task_results_by_id"][task_id]["attempts"]
+    then = if_rejected(state, task_id, attempt, attempts)
+    said = attempt_words(attempt, attempts)
+    return [
+        f"{said[0].upper()}{said[1:]}. If you reject it, {then[0].lower()}{then[1:]}",
+        *(f"Before: {_tried(each)}" for each in tried if each["attempt"] < attempt),
     ]
 
 
@@ -139,7 +173,11 @@ def of_kpi(state: State, name: str) -> list[str]:
 
 def _head(state: State) -> list[str]:
     name = " ".join(filter(None, (state["mission_id"], state.get("mission_name"))))
-    return [f"{state['run_id']} of {name} {_RUN_WORDS[state['status']]}."]
+    said = f"{state['run_id']} of {name} {_RUN_WORDS[state['status']]}"
+    if state["status"] != "cancelled":
+        return [f"{said}."]
+    by, why = state["cancelled_by"], state["cancel_reason"]
+    return [f"{said}{f' by {by}' if by else ''}{f': {why}' if why else '.'}"]
 
 
 def _circumstances(state: State) -> list[str]:
@@ -160,21 +198,34 @@ def _tasks(state: State) -> list[str]:
         status = state["task_status_by_id"][task_id]
         word = _BLOCKED_WORDS.get(state["blocked_reason_by_id"].get(task_id, ""), status)
         said = found.get("summary") or found.get("error") or ""
-        if status in ("pending", "running"):
-            said = _attempt_before(found)
+        if status in ("pending", "running", "failed"):
+            said = _newest_end(found)
         rows.append((task_id, task.get("task_name") or "", word, found.get("agent_id") or "", said))
     return _table(rows)
 
 
-def _attempt_before(found: State) -> str:
-    """Return how the newest attempt ended, of a task that is done again."""
-    outcome = found.get("outcome")
-    if outcome is None:
+def _newest_end(found: State) -> str:
+    """Return how the newest attempt ended, of a task that is done again or has failed; nothing while it goes on."""
+    if found.get("outcome") is None:
         return ""
-    gate = found.get("approval") or {}
-    why = gate.get("reason") or found.get("error") or ""
-    by = f" by {gate['decided_by']}" if gate.get("decided_by") else ""
-    return f"attempt {found['attempt']} {outcome.replace('_', ' ')}{by}{': ' if why else ''}{why}"
+    newest = found["attempts"][-1]
+    return f"attempt {newest['attempt']} {ended_words(newest)}"
+
+
+def _tried(attempt: State) -> str:
+    return f"attempt {attempt['attempt']}, {attempt['agent_id'] or 'nobody'}: {ended_words(attempt)}"
+
+
+def _went_wrong(state: State) -> list[str]:
+    """Return the attempts that came to nothing; those of a task that waits are told where it is to be judged."""
+    waiting = {gate["task_id"] for gate in state["hitl_queue"]}
+    return [
+        f"{task_id} {_tried(attempt)}"
+        for task_id, found in state["task_results_by_id"].items()
+        if task_id not in waiting
+        for attempt in found["attempts"]
+        if attempt["outcome"] in _WENT_WRONG
+    ]
 
 
 def _to_judge(state: State) -> list[str]:
@@ -219,22 +270,28 @@ def _plain(value: Any) -> str:
     return "not known" if value is None else str(value)
 
 
-def _next(state: State, options: str, *, is_shown: bool = False) -> list[str]:
+def _next(state: State, options: str, *, shown_of: int | None = None) -> list[str]:
+    """Return what to do next. ``shown_of``: how many attempts a task has, where all of the run is shown already."""
     run_id = shlex.quote(state["run_id"])
     if state["status"] == "running":
         return ["", f"To go on:  mission worker --until-idle{options}"]
     lines = []
     for gate in state["hitl_queue"]:
         name = shlex.quote(gate["approval_id"])
+        attempt = state["task_results_by_id"][gate["task_id"]]["attempt"]
         lines += [
             "",
             f"{gate['task_id']} waits since {_time(gate['requested_at'])}{_pressing(gate)}. Look at it, then decide:",
-            *([] if is_shown else [f"  mission status {run_id}{options}"]),
+            *(
+                [f"  mission status {run_id}{options}"]
+                if shown_of is None
+                else [f"  {line}" for line in to_know(state, gate["task_id"], attempt, shown_of)]
+            ),
             f"  mission inbox{options}",
             f"  mission approve {name} --by NAME{options}",
             f"  mission reject {name} --by NAME --reason TEXT{options}",
         ]
-    if state["status"] == "failed":
+    if state["status"] == "failed" and shown_of is None:
         lines = ["", f"What went wrong:  mission status {run_id}{options}"]
     if state["status"] == "completed":
         lines = ["", f"To see it in the brief:  mission refresh{options}"]

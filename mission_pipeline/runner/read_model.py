@@ -47,6 +47,7 @@ def state(connection: sa.Connection, run_id: str) -> dict[str, Any]:
     for attempt in attempts:
         of_task[attempt.task_id].append(attempt)
     newest_gate = {gate.task_id: gate for gate in gates if gate.status != "void"}
+    decided_gate = {(gate.task_id, gate.attempt): gate for gate in gates if gate.status in _DECIDED}
     targets, observed = json.loads(run.kpi_targets), json.loads(run.kpis)
     return {
         "mission_id": run.mission_id,
@@ -65,7 +66,12 @@ def state(connection: sa.Connection, run_id: str) -> dict[str, Any]:
         "task_status_by_id": {task.task_id: task.status for task in tasks},
         "blocked_reason_by_id": {task.task_id: task.blocked_reason for task in tasks if task.blocked_reason},
         "task_results_by_id": {
-            task_id: _result(tried[-1], newest_gate.get(task_id)) for task_id, tried in of_task.items() if tried
+            task_id: {
+                **_result(tried[-1], newest_gate.get(task_id)),
+                "attempts": [_tried(attempt, decided_gate.get((task_id, attempt.attempt))) for attempt in tried],
+            }
+            for task_id, tried in of_task.items()
+            if tried
         },
         "capability_lookup": {task.task_id: json.loads(task.capable_agents) for task in tasks},
         "agent_stats": _newest_scores(attempts),
@@ -259,6 +265,18 @@ def _result(attempt: Row, gate: Row | None) -> dict[str, Any]:
         "outcome": attempt.outcome,
         "work_seconds": attempt.work_seconds,
         "approval": _decided(gate) if has_gate and gate is not None else None,
+    }
+
+
+def _tried(attempt: Row, gate: Row | None) -> dict[str, Any]:
+    """Return an attempt in short: by whom, how it ended, and what a person or the time limit decided about it."""
+    return {
+        "attempt": attempt.attempt,
+        "agent_id": attempt.agent_id,
+        "outcome": attempt.outcome,
+        "error": attempt.error,
+        "decided_by": None if gate is None else gate.decided_by,
+        "reason": None if gate is None else gate.reason,
     }
 
 

@@ -30,16 +30,19 @@ qualify row_number() over (partition by kpi_name order by run_seq desc) = 1
 order by kpi_name"""
 
 
-def mission_input(file: Path | None, raw_data: Path, mission_id: str) -> tuple[dict[str, Any], Path | None]:
+def mission_input(
+    file: Path | None, raw_data: Path, mission_id: str, *, max_bytes: int
+) -> tuple[dict[str, Any], Path | None]:
     """Return what the mission is to work on, and the file that it is from.
 
     Args:
         file: a JSON object; None for the mission's sample in the raw data, or nothing at all where that has none.
         raw_data: the raw-data folder.
         mission_id: of a mission that exists.
+        max_bytes: what an input may have: it is kept with the run, and shown.
 
     Raises:
-        InputFault: the file cannot be read, or holds no JSON object.
+        InputFault: the file cannot be read, is too large, or holds no JSON object.
 
     """
     name = f"{mission_id}.json"
@@ -48,7 +51,7 @@ def mission_input(file: Path | None, raw_data: Path, mission_id: str) -> tuple[d
         if Path(name).name != name or not file.is_file():
             return {}, None
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = _content(file, max_bytes).decode("utf-8-sig")
         found = json.loads(text, parse_constant=_refused, parse_float=_finite)
         json.dumps(found, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is text that nobody can store
     except OSError as error:
@@ -58,6 +61,20 @@ def mission_input(file: Path | None, raw_data: Path, mission_id: str) -> tuple[d
     if not isinstance(found, dict):
         raise InputFault(f'The input {file} is no JSON object. Write one, such as {{"deals": []}}.')
     return found, file
+
+
+def _content(file: Path, max_bytes: int) -> bytes:
+    """Return what is in a file; its size is asked first, but a pipe has none."""
+    size = file.stat().st_size
+    if size <= max_bytes:
+        with file.open("rb") as opened:
+            content = opened.read(max_bytes + 1)
+        if len(content) <= max_bytes:
+            return content
+    raise InputFault(
+        f"The input {file} has more than the {max_bytes:,} bytes that max_answer_bytes of the policy allows: "
+        "name a smaller one."
+    )
 
 
 def _refused(constant: str) -> NoReturn:

@@ -92,7 +92,24 @@ def test_a_rejection_leads_to_another_attempt_and_the_last_one_fails_the_run(tri
     assert [row["outcome"] for row in trial.telemetry("task_execution_logs")].count("rejected") == 3
     assert [gate["status"] for gate in facts(trial, "approvals", "--decided")] == ["rejected"] * 3
     assert "too long" in command(trial, "approvals", "--decided").stdout
-    assert "What went wrong:  mission status" in command(trial, "status", run_id).stdout
+    assert "What went wrong:  mission status" in rejected.stdout
+    printed = command(trial, "status", run_id).stdout
+    assert "What went wrong:  mission status" not in printed
+    assert "B  task B  failed     B1  attempt 3 rejected by Ann: too long" in printed
+    wrong = printed.split("What went wrong:\n")[1].split("\n\n")[0].splitlines()
+    assert [line.split(", ")[0] for line in wrong] == [f"  B attempt {number}" for number in (1, 2, 3)]
+    assert all(line.endswith(": rejected by Ann: too long") for line in wrong)
+
+
+def test_a_failed_task_says_its_error(tmp_path):
+    missing = {"B1": {"kind": "command", "arguments": [str(tmp_path / "gone")]}}
+    trial = new_trial(tmp_path / "trial", missions=one_task(), agents=missing, policy={"max_attempts": "2"})
+    result = command(trial, "run", "M", "--json")
+    assert result.returncode == 4
+    printed = command(trial, "status", json.loads(result.stdout)["run_id"]).stdout
+    assert "T  task T  failed  B1  attempt 2 failed: " in printed
+    assert "  T attempt 1, B1: failed: " in printed
+    assert "mission status" not in printed
 
 
 def test_a_decision_about_another_result_than_the_one_that_was_seen_is_refused(trial):
@@ -109,7 +126,56 @@ def test_approvals_tell_how_to_decide(trial):
     printed = command(trial, "approvals").stdout
     assert f"{run_id}:B:1  since " in printed
     assert f"Decide here:      mission approve {run_id}:B:1 --by NAME" in printed
+    first = "Attempt 1 of 3. If you reject it, another attempt is made, by the next agent in rank if there is one."
+    assert f"  {first}" in printed.splitlines()
+    assert f"  {first}" in command(trial, "status", run_id).stdout.splitlines()
     assert "1 result waits for a person:  mission approvals" in command(trial, "worker", "--until-idle").stdout
+
+
+def test_the_terminal_tells_what_was_rejected_before_and_what_the_last_rejection_does(tmp_path):
+    plan = tasks(("A", "", "gate"), ("B", "A"))
+    trial = new_trial(tmp_path / "trial", missions={"M": plan}, policy={"max_attempts": "2"})
+    run_id = facts(trial, "run", "M")["run_id"]
+    command(trial, "reject", f"{run_id}:A:1", "--by", "Ann", "--reason", "too long")
+    facts(trial, "worker", "--until-idle")
+    for arguments in (["approvals"], ["status", run_id]):
+        printed = command(trial, *arguments).stdout.splitlines()
+        assert (
+            "  Attempt 2 of 2. If you reject it, no attempt is left: the task fails, and task B never runs." in printed
+        )
+        (before,) = [line for line in printed if line.startswith("  Before: ")]
+        assert before.startswith("  Before: attempt 1, B")
+        assert before.endswith(": rejected by Ann: too long")
+
+
+def test_a_limit_holds_for_open_gates_and_says_that_there_are_more(trial):
+    first = facts(trial, "run", "M")["run_id"]
+    facts(trial, "run", "M")
+    result = command(trial, "approvals", "--limit", "1", "--json")
+    assert [gate["run_id"] for gate in json.loads(result.stdout)] == [first]
+    assert result.stderr == "1 more waits, less long: --limit N lists them.\n"
+    printed = command(trial, "approvals", "--limit", "1").stdout
+    assert printed.count("  since ") == 1
+    assert "And 1 more, which waited less long: --limit N lists them." in printed
+    assert " more, " not in command(trial, "approvals", "--limit", "2").stdout
+
+
+def test_a_program_that_decides_too_late_is_told_what_stands(trial):
+    run_id = facts(trial, "run", "M")["run_id"]
+    gate = f"{run_id}:B:1"
+    changed = command(trial, "approve", gate, "--by", "Ann", "--seen", "0" * 64, "--json")
+    assert changed.returncode == 5
+    assert json.loads(changed.stdout) == {"error": changed.stderr.strip(), "approval_id": gate}
+    made = facts(trial, "approve", gate, "--by", "Ann", "--reason", "fine")
+    late = command(trial, "reject", gate, "--by", "Bea", "--reason", "no", "--json")
+    assert late.returncode == 5
+    stands = {name: made[name] for name in ("verdict", "decided_by", "decided_at", "reason")}
+    assert (stands["verdict"], stands["decided_by"], stands["reason"]) == ("approved", "Ann", "fine")
+    assert json.loads(late.stdout) == {"error": late.stderr.strip(), "decision": stands}
+    cancelled = facts(trial, "run", "M")["run_id"]
+    facts(trial, "cancel", cancelled)
+    nobody = command(trial, "approve", f"{cancelled}:B:1", "--by", "Bea", "--json")
+    assert json.loads(nobody.stdout) == {"error": nobody.stderr.strip(), "decision": None}
 
 
 def test_a_detached_run_waits_for_a_worker(trial):
@@ -124,6 +190,9 @@ def test_a_cancelled_run_is_recorded_and_takes_no_decision(trial):
     run_id = facts(trial, "run", "M")["run_id"]
     assert facts(trial, "cancel", run_id, "--by", "Ann", "--reason", "a mistake")["status"] == "cancelled"
     assert [row["status"] for row in trial.telemetry("mission_runs")] == ["cancelled"]
+    assert (
+        f"{run_id} of M Trial was cancelled by Ann: a mistake" in command(trial, "status", run_id).stdout.splitlines()
+    )
     late = command(trial, "approve", f"{run_id}:B:1", "--by", "Bea")
     assert "cancelled" in fault(late, 5)
     assert "cancelled" in fault(command(trial, "cancel", run_id))
@@ -175,9 +244,24 @@ def test_an_input_that_cannot_be_used_starts_nothing(trial, tmp_path, content, s
     assert facts(trial, "runs") == []
 
 
+def test_an_input_that_is_too_large_is_refused_by_its_name(tmp_path):
+    trial = new_trial(tmp_path / "trial", missions=one_task(), policy={"max_answer_bytes": "1000"})
+    given = tmp_path / "input.json"
+    given.write_text(json.dumps({"a": "b" * 991}))
+    assert given.stat().st_size == 1000
+    facts(trial, "run", "M", "--input", given, "--detach")
+    given.write_text(json.dumps({"a": "b" * 992}))
+    said = fault(command(trial, "run", "M", "--input", given))
+    assert said == (
+        f"The input {given} has more than the 1,000 bytes that max_answer_bytes of the policy allows: name a smaller one."
+    )
+    assert len(facts(trial, "runs")) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["run", ""], "There is no mission '' in "),
         (["run", "M9"], "There is no mission M9"),
         (["status", "RUN_X"], "No run is called 'RUN_X'"),
         (["cancel", "RUN_X"], "RUN_X"),
@@ -225,9 +309,9 @@ def test_a_long_result_is_cut_where_a_screen_ends_and_nesting_stays_readable():
         "run_id": "R", "mission_id": "M", "mission_name": None, "status": "blocked", "plan_tasks": [],
         "created_at": "2026-02-07T06:00:00Z", "ended_at": None, "requested_by": None, "priority": "high",
         "routing_by_task_id": {}, "risk_events": [], "kpi_gap_summary": [], "hitl_queue": [gate],
-        "task_results_by_id": {"T": {"result": found}},
+        "task_results_by_id": {"T": {"result": found, "attempt": 1, "attempts": []}},
     }  # fmt: skip
-    shown = lines.of_state(state, "")
+    shown = lines.of_state(state, "", 3)
     start = shown.index("To judge, T:")
     assert shown[start + 1 : start + 11] == [
         "  list:", "    - a: 1", "      b:", "        - yes", "        - not known", "    - none",

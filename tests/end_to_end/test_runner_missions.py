@@ -70,7 +70,8 @@ def test_the_decision_ends_the_run_and_a_second_one_exits_with_5_and_names_the_f
         "approved", "Bea", "completed",
     )  # fmt: skip
     assert lived.second.returncode == 5
-    assert lived.second.stdout == ""
+    stands = {name: lived.decided[name] for name in ("verdict", "decided_by", "decided_at", "reason")}
+    assert json.loads(lived.second.stdout) == {"error": lived.second.stderr.strip(), "decision": stands}
     assert f"{lived.gate} was approved by Bea" in lived.second.stderr
     assert len(lived.second.stderr.splitlines()) == 1
 

@@ -103,6 +103,28 @@ def test_a_gate_says_what_is_asked_by_whom_since_when_and_what_was_tried_before(
     assert json.loads(json.dumps(gate)) == gate
 
 
+def test_the_state_tells_each_attempt_of_a_task_how_it_ended_and_who_decided(desk):
+    run_id = desk.start(plan(task("A", gate=True)))
+    desk.fault("No answer.", "timed_out")
+    desk.clock.move(seconds=2)
+    desk.work(agent="A2")
+    desk.store.decide(desk.gate(), "rejected", by="Ann", reason="too long")
+    desk.work()
+    nobody = {"decided_by": None, "reason": None}
+    assert desk.store.state(run_id)["task_results_by_id"]["A"]["attempts"] == [
+        {"attempt": 1, "agent_id": "A1", "outcome": "timed_out", "error": "No answer.", **nobody},
+        {
+            "attempt": 2,
+            "agent_id": "A2",
+            "outcome": "rejected",
+            "error": None,
+            "decided_by": "Ann",
+            "reason": "too long",
+        },
+        {"attempt": 3, "agent_id": "A1", "outcome": None, "error": None, **nobody},
+    ]
+
+
 def test_what_was_decided_is_listed_the_newest_first_and_what_is_open_the_oldest_first(desk):
     for _ in range(3):
         desk.start(plan(task("A", gate=True)))

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mission_pipeline.errors import UnknownApproval
+from mission_pipeline.runner.gate_words import (
+    attempt_words,
+    if_rejected,
+    joined,
+    outcome_words,
+    task_name,
+    why_it_ended,
+)
 from mission_pipeline.runner.inbox.shown import clean, shown_value
 
 if TYPE_CHECKING:
@@ -87,10 +95,10 @@ def shown_gate(missions: Missions, policy: Policy, approval_id: str, now: dateti
         "status_words": _LONG_STATUS_WORDS.get(status, status),
         "class": _CLASSES.get(status, "none"),
         "question": "May this result go on?",
-        "task": _task(gate),
+        "task": task_name(gate),
         "mission": _mission(gate),
         "agent": gate["agent_id"] or "nobody",
-        "attempt_words": f"attempt {gate['attempt']} of {attempts}" if gate["attempt"] > 1 else "",
+        "attempt_words": attempt_words(gate["attempt"], attempts) if gate["attempt"] > 1 else "",
         "summary": clean(gate["summary"] or ""),
         "requested_at": _when(gate["requested_at"]),
         "waits": duration_words(now - _time(gate["requested_at"])),
@@ -108,7 +116,7 @@ def shown_gate(missions: Missions, policy: Policy, approval_id: str, now: dateti
         "earlier": [_attempt(each) for each in gate["attempts_before"]],
         "based_on": _based_on(state, gate["task_id"], room),
         "if_approved": _if_approved(state, gate["task_id"]),
-        "if_rejected": _if_rejected(state, gate, attempts),
+        "if_rejected": if_rejected(state, gate["task_id"], gate["attempt"], attempts),
     }
 
 
@@ -137,7 +145,7 @@ def _open_row(gate: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     is_escalated = gate["escalated_at"] is not None
     return {
         "address": _address(gate),
-        "task": _task(gate),
+        "task": task_name(gate),
         "mission": _mission(gate),
         "summary": _short(gate["summary"]),
         "waits": duration_words(now - _time(gate["requested_at"])),
@@ -151,7 +159,7 @@ def _open_row(gate: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 def _decided_row(gate: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "address": _address(gate),
-        "task": _task(gate),
+        "task": task_name(gate),
         "mission": _mission(gate),
         "attempt": gate["attempt"],
         "status": _STATUS_WORDS.get(gate["status"], gate["status"]),
@@ -187,7 +195,7 @@ def _just_decided(missions: Missions, approval_id: str | None) -> dict[str, str]
     return {
         "class": _CLASSES[gate["status"]],
         "words": f"{gate['status'].capitalize()}:",
-        "task": _task(gate),
+        "task": task_name(gate),
         "mission": _mission(gate),
         "then": then,
     }
@@ -210,14 +218,13 @@ def _clock_lines(gate: Mapping[str, Any], policy: Policy) -> list[str]:
 
 
 def _attempt(attempt: Mapping[str, Any]) -> dict[str, Any]:
-    outcome = attempt["outcome"] or "no result"
     return {
         "attempt": attempt["attempt"],
         "agent": attempt["agent_id"] or "nobody",
-        "outcome": outcome.replace("_", " "),
-        "class": _CLASSES.get(outcome, "none"),
+        "outcome": outcome_words(attempt),
+        "class": _CLASSES.get(attempt["outcome"], "none"),
         "by": attempt["decided_by"],
-        "reason": clean(attempt["reason"] or attempt["error"] or ""),
+        "reason": why_it_ended(attempt),
     }
 
 
@@ -234,37 +241,15 @@ def _based_on(state: Mapping[str, Any], task_id: str, room: int) -> list[tuple[s
 
 
 def _if_approved(state: Mapping[str, Any], task_id: str) -> str:
-    after = [_name(task) for task in state["plan_tasks"] if task_id in task["depends_on"]]
+    after = [task_name(task) for task in state["plan_tasks"] if task_id in task["depends_on"]]
     if after:
-        return f"Next: {_and(after)}."
+        return f"Next: {joined(after)}."
     others = [
         task
         for task in state["plan_tasks"]
         if task["task_id"] != task_id and state["task_status_by_id"][task["task_id"]] != "completed"
     ]
     return "Nothing depends on it; the run goes on with its other tasks." if others else "The run is then complete."
-
-
-def _if_rejected(state: Mapping[str, Any], gate: Mapping[str, Any], attempts: int) -> str:
-    left = attempts - gate["attempt"]
-    if left > 0:
-        counted = "The last attempt" if left == 1 else "Another attempt"
-        return f"{counted} is made, by the next agent in rank if there is one."
-    after = [_name(task) for task in state["plan_tasks"] if gate["task_id"] in task["depends_on"]]
-    said = "No attempt is left: the task fails"
-    return f"{said}, and {_and(after)} never {'runs' if len(after) == 1 else 'run'}." if after else f"{said}."
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _name(task: Mapping[str, Any]) -> str:
-    return clean(task["task_name"] or "") or str(task["task_id"])
-
-
-def _task(gate: Mapping[str, Any]) -> str:
-    return clean(gate["task_name"] or "") or str(gate["task_id"])
 
 
 def _mission(gate: Mapping[str, Any]) -> str:
