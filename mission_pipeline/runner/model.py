@@ -17,6 +17,8 @@ GateStatus = Literal["open", "approved", "rejected", "void", "cancelled"]
 Verdict = Literal["approved", "rejected"]
 Severity = Literal["low", "medium", "high"]
 
+LARGEST_KPI = 1e12
+"""A KPI's value is no farther from 0 than this: what is, was measured in error."""
 ENDED_RUNS: tuple[RunStatus, ...] = ("completed", "failed", "cancelled")
 
 

@@ -58,6 +58,7 @@ def test_summary_and_kpis_may_be_absent_or_null():
     ('{"status": "completed", "result": {}, "kpis": {"d": true}}', "it has the KPI d with the value true, not a number."),
     ('{"status": "completed", "result": {}, "kpis": {"d": null}}', "it has the KPI d with the value null, not a number."),
     ('{"status": "completed", "result": {}, "kpis": {"d": 1' + "0" * 400 + "}}", "it has the KPI d with a value that is too large."),
+    ('{"status": "completed", "result": {}, "kpis": {"d": -1.1e12}}', "it has the KPI d with a value that is too large."),
 ])  # fmt: skip
 def test_a_bad_answer_fails_the_attempt_with_a_sentence(content, says):
     found = fault(content)

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any, NoReturn
 
-from mission_pipeline.runner.model import AgentFault, Answer
+from mission_pipeline.runner.model import LARGEST_KPI, AgentFault, Answer
 
 _SHOWN_CHARACTERS = 300
 _STATUSES = ("completed", "escalated", "failed")
@@ -107,6 +107,8 @@ def _kpis(agent_id: str, values: Any) -> dict[str, float]:
         try:
             kpis[name] = float(value)
         except OverflowError:
+            kpis[name] = math.inf
+        if not abs(kpis[name]) <= LARGEST_KPI:
             raise _bad(agent_id, f"has the KPI {shortened(name)} with a value that is too large") from None
     return kpis
 
