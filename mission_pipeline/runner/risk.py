@@ -50,7 +50,7 @@ def rework(policy: Policy, task_id: str, attempt: int, outcome: Outcome | None) 
     """Return the risk of a task that is done again: a rejection, or an attempt after the first."""
     if attempt <= 1 and outcome != "rejected":
         return []
-    said = f"Task {task_id} is done again: a person rejected it, or an attempt gave no result."
+    said = f"Task {task_id} is done again: its result was rejected, or an attempt gave no result."
     return [RiskEvent("rework", policy.risk_rules.rework.severity, task_id, said)]
 
 

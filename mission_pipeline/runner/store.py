@@ -30,6 +30,7 @@ from mission_pipeline.runner import read_model, telemetry
 from mission_pipeline.runner.canonical import iso, sha256_of
 from mission_pipeline.runner.database import Database
 from mission_pipeline.runner.model import (
+    LARGEST_KPI,
     AgentFault,
     Answer,
     Choice,
@@ -44,6 +45,7 @@ from mission_pipeline.runner.risk import has_grown
 from mission_pipeline.runner.tables import approval, mission_run, mission_task, risk_event, task_attempt
 from mission_pipeline.runner.telemetry import counted_kpis
 from mission_pipeline.runner.transitions import RunChange, renew, waits_for_an_agent
+from mission_pipeline.runner.typed import checked_name, checked_reason
 from mission_pipeline.runner.waiting_gates import due_at_gate
 
 _CANDIDATES = 8
@@ -160,9 +162,9 @@ class Missions:
         Raises:
             UnknownRun: no run has this name.
             RunHasEnded: it is over.
-            DecisionRefused: nobody is named.
+            DecisionRefused: nobody is named, or what was typed cannot be kept.
         """
-        _named(by, "cancels")
+        by, reason = checked_name(by, "cancels"), checked_reason(reason)
         with self._database.write() as connection:
             change = self._locked(connection, run_id)
             if change.has_ended:
@@ -175,10 +177,12 @@ class Missions:
 
         Raises:
             UnknownRun: no run has this name.
-            UnknownKpi: its mission has no such KPI, the runner counts it itself, or the value is not a finite number.
+            UnknownKpi: its mission has no such KPI, the runner counts it itself, or the value cannot be kept.
         """
-        if not math.isfinite(value):
-            raise UnknownKpi(f"The KPI {kpi_name} cannot be {value}. Give a finite number.")
+        if not math.isfinite(value) or abs(value) > LARGEST_KPI:
+            raise UnknownKpi(
+                f"The KPI {kpi_name} cannot be {value:g}. Give a finite number of at most {LARGEST_KPI:g} in size."
+            )
         with self._database.write() as connection:
             change = self._locked(connection, run_id)
             targets = change.kpi_targets()
@@ -322,10 +326,10 @@ class Missions:
             UnknownApproval: no gate has this name.
             AlreadyDecided: the gate is closed; the sentence names who was first.
             ResultChanged: the result is not what the gate was opened for, or not what was seen.
-            DecisionRefused: nobody is named, or a rejection has no reason.
+            DecisionRefused: nobody is named, a rejection has no reason, or what was typed cannot be kept.
         """
-        _named(by, "decides")
-        if verdict == "rejected" and not (reason or "").strip():
+        by, reason = checked_name(by, "decides"), checked_reason(reason)
+        if verdict == "rejected" and reason is None:
             raise DecisionRefused(f"A rejection of {approval_id} needs a reason. Say it: the next attempt is told.")
         with self._database.write() as connection:
             change = self._locked(connection, self._gate(connection, approval_id).run_id)
@@ -479,11 +483,6 @@ def _earliest(connection: sa.Connection, run_id: str | None) -> datetime | None:
         sa.select(sa.func.min(mission_task.c.due_at)).where(*_of_run(run_id))
     ).scalar_one()
     return earliest
-
-
-def _named(by: str, does: str) -> None:
-    if not by.strip():
-        raise DecisionRefused(f"Nobody is named who {does}. Say who with --by.")
 
 
 def _decision(gate: sa.Row[Any]) -> Decision:

@@ -556,8 +556,9 @@ class RunChange:
         return [KpiTarget(**target) for target in json.loads(self.run.kpi_targets)]
 
     def _observe(self, kpis: Mapping[str, float]) -> None:
-        counted = counted_kpis(self.kpi_targets())
-        self._keep_kpis({name: value for name, value in kpis.items() if name not in counted})
+        targets = self.kpi_targets()
+        reported = {target.kpi_name for target in targets} - counted_kpis(targets)  # any other would be drift
+        self._keep_kpis({name: value for name, value in kpis.items() if name in reported})
 
     def _keep_kpis(self, kpis: Mapping[str, float]) -> None:
         known = self._value("kpis")

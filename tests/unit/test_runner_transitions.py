@@ -341,6 +341,13 @@ def test_rejections_end_at_the_bound_and_the_task_fails(desk):
         (" ", "no", "Nobody"),
         ("Ann", None, "needs a reason"),
         ("Ann", " ", "needs a reason"),
+        ("\u200b\x07", "no", "Nobody"),
+        ("A\x1b[2Jn", "no", "has control characters"),
+        ("Ann\nBob", "no", "has control characters"),
+        ("A" * 201, "no", "has 201 letters. Give up to 200"),
+        ("Ann", "\x00", "needs a reason"),
+        ("Ann", "a\x1bb", "has control characters"),
+        ("Ann", "n" * 4001, "has 4001 letters. Give up to 4000"),
     ],
 )
 def test_a_rejection_names_who_and_why(desk, by, reason, says):
@@ -349,6 +356,21 @@ def test_a_rejection_names_who_and_why(desk, by, reason, says):
     with pytest.raises(DecisionRefused, match=says):
         desk.store.decide(desk.gate(), "rejected", by=by, reason=reason)
     assert desk.store.open_approvals()
+
+
+def test_what_people_type_is_kept_without_blanks_around_it_at_its_bounds_and_in_lines(desk):
+    run_id = desk.start()
+    desk.work_on()
+    reason = "one\r\n\ttwo" + "n" * 3991
+    decision = desk.store.decide(desk.gate(), "rejected", by=f" {'A' * 200} ", reason=f" {reason}\n")
+    assert (decision.decided_by, decision.reason) == ("A" * 200, reason)
+    for by, why in (("\x07", "no"), ("Ann", "n" * 4001)):
+        with pytest.raises(DecisionRefused) as refused:
+            desk.store.cancel(run_id, by=by, reason=why)
+        assert refused.value.exit_code == 2
+    desk.store.cancel(run_id, by=" Ann ", reason=" ")
+    state = desk.store.state(run_id)
+    assert (state["cancelled_by"], state["cancel_reason"]) == ("Ann", None)
 
 
 def test_a_gate_that_does_not_exist_is_refused(desk):
@@ -516,6 +538,16 @@ def test_a_gate_is_rejected_at_its_limit_by_nobody(new_desk):
     )
 
 
+def test_a_rejection_at_the_limit_is_nobodys_in_the_risk_as_well(new_desk):
+    desk, run_id = at_a_gate(new_desk, time_limit_minutes=60.0, on_time_limit="reject")
+    desk.clock.move(minutes=60)
+    desk.store.look_at_gates()
+    (said,) = (
+        event["description"] for event in desk.store.state(run_id)["risk_events"] if event["risk_type"] == "rework"
+    )
+    assert said == "Task T2 is done again: its result was rejected, or an attempt gave no result."
+
+
 def test_a_gate_has_the_limits_of_its_mission(new_desk):
     missions = {"M001": {"runner": {"gates": {"time_limit_minutes": 5.0}}}}
     desk = new_desk(policy_with(missions=missions))
@@ -626,6 +658,7 @@ def test_a_kpi_observed_before_the_end_stands_in_the_one_record(desk):
 
 @pytest.mark.parametrize(("name", "value", "says"), [
     ("Days", 1, "has no KPI 'Days'. Name one of days, score_csat"), ("steps", 1, "are counted"), ("days", float("nan"), "finite"), ("days", float("inf"), "finite"),
+    ("days", 1.1e12, "at most 1e\\+12"), ("days", -1.1e12, "at most 1e\\+12"),
 ])  # fmt: skip
 def test_a_kpi_that_the_mission_does_not_have_or_that_is_no_number_is_refused(desk, name, value, says):
     run_id = desk.start(plan(task("A"), kpis=(DAYS, SCORE, STEPS)))
@@ -644,6 +677,12 @@ def test_kpis_count_only_of_an_attempt_that_was_approved(desk):
     assert desk.store.state(run_id)["kpi_observations"] == {}
     desk.store.decide(desk.gate(), "approved", by="Ann")
     assert desk.store.state(run_id)["kpi_observations"] == {"days": 2}
+
+
+def test_a_kpi_of_an_agent_that_the_mission_does_not_have_is_no_part_of_the_record(desk):
+    desk.start(plan(task("A"), kpis=(DAYS,)))
+    desk.work(kpis={"days": 2, "dayz": 3})
+    assert [record["kpis"] for record in desk.telemetry("mission_runs")] == [{"days": 2}]
 
 
 @pytest.mark.parametrize(

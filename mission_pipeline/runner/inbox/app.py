@@ -27,8 +27,9 @@ from mission_pipeline.errors import (
 )
 from mission_pipeline.runner.inbox import gates
 from mission_pipeline.runner.inbox.access import Access, is_from_elsewhere, refusal_of
-from mission_pipeline.runner.inbox.pages import LONGEST_NAME, LONGEST_REASON, page, stylesheet
+from mission_pipeline.runner.inbox.pages import page, stylesheet
 from mission_pipeline.runner.model import Decision, Verdict
+from mission_pipeline.runner.typed import LONGEST_NAME, LONGEST_REASON, has_controls, is_empty
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -266,14 +267,18 @@ def _verdict_of(given: str) -> Verdict | None:
 def _faults_of(verdict: Verdict, typed: Mapping[str, str]) -> dict[str, str]:
     """Return what is missing or too long in what a person typed, by field."""
     faults = {}
-    if not typed["by"]:
+    if is_empty(typed["by"]):
         faults["by"] = "Say who decides."
     elif len(typed["by"]) > LONGEST_NAME:
         faults["by"] = f"A name has up to {LONGEST_NAME} letters."
-    if verdict == "rejected" and not typed["reason"]:
+    elif has_controls(typed["by"]):
+        faults["by"] = "The name has control characters in it. Leave them out."
+    if verdict == "rejected" and is_empty(typed["reason"]):
         faults["reason"] = "Say why it is rejected, so that the next attempt can do better."
     elif len(typed["reason"]) > LONGEST_REASON:
         faults["reason"] = f"A reason has up to {LONGEST_REASON} letters."
+    elif not is_empty(typed["reason"]) and has_controls(typed["reason"], keep_lines=True):
+        faults["reason"] = "The reason has control characters in it. Leave them out."
     return faults
 
 

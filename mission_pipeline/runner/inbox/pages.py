@@ -6,13 +6,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from mission_pipeline.runner.inbox.shown import clean, width_class
+from mission_pipeline.runner.typed import LONGEST_NAME, LONGEST_REASON
 
 if TYPE_CHECKING:
     import jinja2
     from markupsafe import Markup
-
-LONGEST_NAME, LONGEST_REASON = 200, 4_000
-"""Characters of what a person types, as the fields and the server bound it."""
 
 
 def page(template: str, **shown: Any) -> str:
