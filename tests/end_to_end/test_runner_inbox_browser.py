@@ -195,7 +195,7 @@ def test_hostile_and_long_results_break_no_page_and_run_nothing(tmp_path, policy
     plan = MissionPlan("M" * 90, long, None, (task("T" * 90, "<b>" + long, gate=True, agents=("A" * 90,)),), ())
     with store_in(tmp_path, policy, Clock()) as missions:
         run = waiting_run(missions, plan, {}, requested_by="r" * 300, priority="p" * 300, mission_input=HOSTILE)
-        missions.decide(run.gate, "rejected", by="b" * 300, reason="n" * 900)
+        missions.decide(run.gate, "rejected", by="b" * 200, reason="n" * 900)
         work(missions, {"T" * 90: Answer(HOSTILE, "s" * 500)}, agents=("A" * 90,))
     with inbox(tmp_path, now="2026-11-21T12:00:00") as link:
         page.show_as(width, 740, is_dark=is_dark)
