@@ -310,13 +310,19 @@ def kpi(
 
 
 @contextmanager
-def _store(settings: Settings) -> Iterator[Missions]:
+def _store(settings: Settings, tools: Tools | None = None) -> Iterator[Missions]:
+    """Open the store; a worker's clock, policy and failpoints are its tools'."""
     from mission_pipeline.policy import load_policy
     from mission_pipeline.runner.store import open_store
 
-    failpoints = _failpoints(settings)
-    store = open_store(settings.store_url, clock=settings.running_clock(), policy=load_policy(settings.policy_file))
-    _arm_commits(failpoints)
+    failpoints = _failpoints(settings) if tools is None else tools.failpoints
+    clock = settings.running_clock() if tools is None else tools.clock
+    policy = load_policy(settings.policy_file) if tools is None else tools.policy
+    store = open_store(settings.store_url, clock=clock, policy=policy)
+    if failpoints.is_armed("before_commit"):
+        from mission_pipeline.runner.failpoints import watch_commits
+
+        watch_commits(failpoints)
     try:
         yield store
     finally:
@@ -329,26 +335,21 @@ def _workshop(settings: Settings, say: Callable[[str], None]) -> Iterator[tuple[
     from mission_pipeline.policy import load_policy
     from mission_pipeline.runner.registry import load_registry
     from mission_pipeline.runner.routing import Router
-    from mission_pipeline.runner.store import open_store
     from mission_pipeline.runner.worker import Tools
     from mission_pipeline.warehouse import Warehouse
 
-    policy, clock, failpoints = load_policy(settings.policy_file), settings.running_clock(), _failpoints(settings)
+    policy, clock = load_policy(settings.policy_file), settings.running_clock()
     tools = Tools(
         load_registry=lambda: load_registry(settings.raw_data, policy, clock()),
         router=Router(Warehouse(settings.warehouse), policy),
         policy=policy,
         raw_data=settings.raw_data,
         clock=clock,
-        failpoints=failpoints,
+        failpoints=_failpoints(settings),
         say=say,
     )
-    store = open_store(settings.store_url, clock=clock, policy=policy)
-    _arm_commits(failpoints)
-    try:
+    with _store(settings, tools) as store:
         yield store, tools
-    finally:
-        store.close()
 
 
 def _attempts(settings: Settings) -> Callable[[str], int]:
@@ -366,13 +367,6 @@ def _failpoints(settings: Settings) -> Failpoints:
         return Failpoints(settings.failpoint)
     except ValueError as error:
         raise MissionPipelineError(f"MISSION_FAILPOINT: {error}. Correct it or unset it.") from error
-
-
-def _arm_commits(failpoints: Failpoints) -> None:
-    if failpoints.is_armed("before_commit"):
-        from mission_pipeline.runner.failpoints import watch_commits
-
-        watch_commits(failpoints)
 
 
 def _work(working: Worker, say: Callable[[str], None]) -> bool:

@@ -12,11 +12,9 @@ from typing import Any, NoReturn
 import duckdb
 
 from mission_pipeline.errors import InputFault, WarehouseFault
+from mission_pipeline.ingest.find import MISSION_INPUTS
 from mission_pipeline.policy import Policy
 from mission_pipeline.warehouse import Warehouse
-
-SAMPLES = "mission_inputs"
-"""Folder in the raw data with an input per mission, for who only wants to see it run."""
 
 _USUAL = """
 select median(total_duration_minutes), count(*)
@@ -47,7 +45,7 @@ def mission_input(
     """
     name = f"{mission_id}.json"
     if file is None:
-        file = raw_data / SAMPLES / name
+        file = raw_data / MISSION_INPUTS / name
         if Path(name).name != name or not file.is_file():
             return {}, None
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -245,21 +245,11 @@ class Missions:
             ValueError: the answer cannot be kept as JSON, or no agent was chosen.
             TypeError: likewise.
         """
-        with self._database.write() as connection:
-            change = self._locked(connection, claim.run_id)
-            is_kept = change.complete(claim, answer, work_seconds)
-            if is_kept:
-                change.settle()
-            return is_kept
+        return self._kept(claim, lambda change: change.complete(claim, answer, work_seconds))
 
     def fail(self, claim: Claim, fault: AgentFault, work_seconds: float) -> bool:
         """Keep a fault: the next attempt waits, or the task fails. False: it came too late, and is refused."""
-        with self._database.write() as connection:
-            change = self._locked(connection, claim.run_id)
-            is_kept = change.fail(claim, fault, work_seconds)
-            if is_kept:
-                change.settle()
-            return is_kept
+        return self._kept(claim, lambda change: change.fail(claim, fault, work_seconds))
 
     def put_back(self, claim: Claim, reason: str) -> bool:
         """Let a task wait until an agent can be asked; no attempt is spent. False: it came too late, and is refused.
@@ -268,12 +258,7 @@ class Missions:
             claim: of an attempt that was given to nobody.
             reason: who is missing, as the state tells it.
         """
-        with self._database.write() as connection:
-            change = self._locked(connection, claim.run_id)
-            is_kept = change.put_back(claim, reason)
-            if is_kept:
-                change.settle()
-            return is_kept
+        return self._kept(claim, lambda change: change.put_back(claim, reason))
 
     def look_for_agents(self, run_id: str | None = None) -> None:
         """Let the tasks that wait for an agent be tried now: one may have come."""
@@ -442,6 +427,15 @@ class Missions:
             return read_model.approval_of(connection, approval_id)
 
     # ---------------------------------------------------------------- within
+
+    def _kept(self, claim: Claim, make: Callable[[RunChange], bool]) -> bool:
+        """Make a change to the claim's run in one transaction, with what follows from it, unless it came too late."""
+        with self._database.write() as connection:
+            change = self._locked(connection, claim.run_id)
+            is_kept = make(change)
+            if is_kept:
+                change.settle()
+            return is_kept
 
     def _locked(self, connection: sa.Connection, run_id: str) -> RunChange:
         change = RunChange.lock(connection, run_id, self._clock(), self._policy)

@@ -43,6 +43,11 @@ def read_answer(agent_id: str, content: bytes) -> Answer:
     return Answer(result, _text(agent_id, values, "summary"), _kpis(agent_id, values.get("kpis")))
 
 
+def too_large(agent_id: str, max_bytes: int) -> AgentFault:
+    """Return the fault of an answer that nobody read to its end."""
+    return AgentFault(f"Agent {agent_id} gave an answer of more than {max_bytes} bytes.")
+
+
 def shortened(text: str) -> str:
     """Return the beginning of a long text, on one line, without what nobody could store."""
     line = " ".join(text.encode("utf-8", "replace").decode("utf-8").replace("\x00", " ").split())

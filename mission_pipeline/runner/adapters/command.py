@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mission_pipeline.runner.adapters.answers import read_answer
+from mission_pipeline.runner.adapters.answers import read_answer, too_large
 from mission_pipeline.runner.adapters.processes import (
     SaidTooMuch,
     TookTooLong,
@@ -54,7 +54,7 @@ class CommandAdapter:
             sentence = f"Agent {self.agent_id} did not end within {timeout_seconds:g} s."
             raise AgentFault(sentence, "timed_out") from None
         except SaidTooMuch:
-            raise AgentFault(f"Agent {self.agent_id} gave an answer of more than {self.max_bytes} bytes.") from None
+            raise too_large(self.agent_id, self.max_bytes) from None
         finally:
             exit_code = end(process)
         if exit_code:

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from mission_pipeline.runner.adapters.answers import read_answer, shortened
+from mission_pipeline.runner.adapters.answers import read_answer, shortened, too_large
 from mission_pipeline.runner.model import AgentFault, Answer
 
 _PRINTABLE_ASCII = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
@@ -87,7 +87,7 @@ class HttpAdapter:
         async for chunk in response.aiter_raw():
             content += chunk
             if len(content) > self.max_bytes:
-                raise AgentFault(f"Agent {self.agent_id} gave an answer of more than {self.max_bytes} bytes.")
+                raise too_large(self.agent_id, self.max_bytes)
         return bytes(content)
 
 

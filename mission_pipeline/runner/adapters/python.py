@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mission_pipeline.runner.adapters import python_child
-from mission_pipeline.runner.adapters.answers import read_answer, shortened
+from mission_pipeline.runner.adapters.answers import read_answer, shortened, too_large
 from mission_pipeline.runner.adapters.processes import (
     SaidTooMuch,
     TookTooLong,
@@ -58,7 +58,7 @@ class PythonAdapter:
             message = f"Agent {self.agent_id} did not answer within {timeout_seconds:g} s."
             raise AgentFault(message, "timed_out") from None
         except SaidTooMuch:
-            raise AgentFault(f"Agent {self.agent_id} gave an answer of more than {self.max_bytes} bytes.") from None
+            raise too_large(self.agent_id, self.max_bytes) from None
         finally:
             if not is_whole:
                 exit_code = end_child()
