@@ -182,12 +182,12 @@ def _keep_file(build: Build, file: RawFile, known: dict[str, Any]) -> dict[str, 
 
 def _land_file(build: Build, plan: _Plan, file: RawFile, load_number: int, refused: frozenset[RawFile]) -> int:
     """Read one file into its raw table and return its number of records."""
-    rows = stage_records(build, file, is_refused=file in refused, read_ahead=plan.ahead.take(file))
+    staged = stage_records(build, file, is_refused=file in refused, read_ahead=plan.ahead.take(file))
     build.execute(
-        statements.insert_records(file.data_set),
+        statements.insert_records(file.data_set, staged.typed),
         {"file": file.name, "file_order": file.order, "load_number": load_number},
     )
-    return rows
+    return staged.rows
 
 
 def _ledger_line(plan: _Plan, file: RawFile, rows: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -28,14 +29,24 @@ class RefusedByDuckdb(Exception):
         self.file = file
 
 
-def stage_records(build: Build, file: RawFile, *, is_refused: bool = False, read_ahead: pa.Table | None = None) -> int:
-    """Put a file's records into ``ingest_records`` and return their number.
+@dataclass(frozen=True)
+class StagedRecords:
+    """One file's records. ``rows``: how many; ``typed``: the query of what each of them says, in its types."""
+
+    rows: int
+    typed: str
+
+
+def stage_records(
+    build: Build, file: RawFile, *, is_refused: bool = False, read_ahead: pa.Table | None = None
+) -> StagedRecords:
+    """Make a file's records ready to be queried, until the next file's are.
 
     Args:
         build: the open build file.
         file: the file.
         is_refused: whether DuckDB has refused it already.
-        read_ahead: its records, if DuckDB has read it already.
+        read_ahead: its typed records, if DuckDB has read it already.
 
     Raises:
         RefusedByDuckdb: only the tolerant reader will do; a transaction is aborted by then.
@@ -46,30 +57,23 @@ def stage_records(build: Build, file: RawFile, *, is_refused: bool = False, read
     # DuckDB takes an array that was cut short right after a comma for whole.
     is_closed = file.has_lines or last_byte(file) == b"]"
     if is_closed and not is_refused:
-        if read_ahead is not None:
-            build.connection.register(statements.STAGED_RECORDS, read_ahead)
-        else:
-            try:
-                build.execute(statements.stage_with_duckdb(has_lines=file.has_lines), _where(file))
-            except _DUCKDB_REFUSALS as error:
-                raise RefusedByDuckdb(file) from error
-        records = _staged(build)
+        staged = _by_duckdb(build, file) if read_ahead is None else _by_hand_over(build, read_ahead)
         # DuckDB passes over blank lines; with one between records, the row would not be the line.
-        if not file.has_lines or records == last_line(file):
-            return records
+        if not file.has_lines or staged.rows == last_line(file):
+            return staged
         forget_staged_records(build)
     read_tolerantly(build, file)
-    return _staged(build)
+    return _staged(build, file)
 
 
-def records_by_duckdb(file: RawFile) -> pa.Table | None:
-    """Return a file's records, whole in memory: row, json, arrived. None where DuckDB's reader does not take it."""
+def typed_by_duckdb(file: RawFile) -> pa.Table | None:
+    """Return a file's records, whole in memory, in their types. None where DuckDB's reader does not take it."""
     with build_in_memory() as build:
-        query = statements.records_of_file(has_lines=file.has_lines)
         try:
-            return build.connection.sql(query, params=_where(file)).to_arrow_table(ROW_GROUP_ROWS)
-        except _DUCKDB_REFUSALS:
+            typed = _by_duckdb(build, file).typed
+        except RefusedByDuckdb:
             return None
+        return build.connection.sql(typed).to_arrow_table(ROW_GROUP_ROWS)
 
 
 def files_refused_by_duckdb(build: Build, files: Iterable[RawFile]) -> frozenset[RawFile]:
@@ -85,12 +89,25 @@ def files_refused_by_duckdb(build: Build, files: Iterable[RawFile]) -> frozenset
 
 def forget_staged_records(build: Build) -> None:
     """Free what the last file's records take up."""
-    build.connection.unregister(statements.STAGED_RECORDS)
+    build.connection.unregister(statements.TYPED_RECORDS)
     build.execute(f"drop table if exists {statements.STAGED_RECORDS}")
 
 
-def _staged(build: Build) -> int:
-    return int(build.scalar(statements.count_staged()))
+def _by_duckdb(build: Build, file: RawFile) -> StagedRecords:
+    try:
+        build.execute(statements.stage_with_duckdb(has_lines=file.has_lines), _where(file))
+    except _DUCKDB_REFUSALS as error:
+        raise RefusedByDuckdb(file) from error
+    return _staged(build, file)
+
+
+def _by_hand_over(build: Build, typed: pa.Table) -> StagedRecords:
+    build.connection.register(statements.TYPED_RECORDS, typed)
+    return StagedRecords(typed.num_rows, statements.typed_ahead())
+
+
+def _staged(build: Build, file: RawFile) -> StagedRecords:
+    return StagedRecords(int(build.scalar(statements.count_staged())), statements.typed_records(file.data_set))
 
 
 def _where(file: RawFile) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mission_pipeline.errors import InputFault
 from mission_pipeline.ingest.find import RawFile, find_raw_files
-from mission_pipeline.ingest.read import records_by_duckdb
+from mission_pipeline.ingest.read import typed_by_duckdb
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,7 +26,7 @@ MOST_BYTES = 400_000_000
 
 @dataclass(frozen=True)
 class _Reading:
-    """A file that is being read: what it was like when that began, and its records; None where DuckDB refuses it."""
+    """A file that is being read: what it was like when that began, and its typed records; None if DuckDB refuses it."""
 
     stamp: tuple[int, int, int] | None
     records: Future[pa.Table | None]
@@ -46,7 +46,7 @@ class ReadAhead:
             if file.is_gzipped or size > room:
                 continue  # how large a gzipped file is shows only when it is read
             room -= size
-            self._readings[file.path] = _Reading(stamp, self._reader.submit(records_by_duckdb, file))
+            self._readings[file.path] = _Reading(stamp, self._reader.submit(typed_by_duckdb, file))
         self._reader.shutdown(wait=False)
 
     def look(self, file: RawFile) -> pa.Table | None:
@@ -58,7 +58,7 @@ class ReadAhead:
         return records if _stamp(file.path) == reading.stamp else None
 
     def take(self, file: RawFile) -> pa.Table | None:
-        """Hand out a file's records: row, json, arrived. None if it was not read, was refused, or has changed."""
+        """Hand out a file's typed records. None if it was not read, was refused, or has changed since."""
         records = self.look(file)
         self._readings.pop(file.path, None)
         return records

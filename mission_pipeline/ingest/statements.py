@@ -23,6 +23,9 @@ STAGED_RECORDS = "ingest_records"
 ``row``; ``json``, NULL for a broken line; ``arrived``: the record's text where it is not that of ``json``.
 """
 
+TYPED_RECORDS = "ingest_typed_records"
+"""Name for one file's records that were given their types ahead; they have the columns of ``typed_records``."""
+
 _INTEGERS = "('UBIGINT', 'BIGINT')"
 _NUMBERS = "('UBIGINT', 'BIGINT', 'DOUBLE')"
 _MAX_EXACT_INTEGER = 2**53
@@ -38,12 +41,8 @@ def stage_with_duckdb(*, has_lines: bool) -> str:
 
     The detour pays: DuckDB reads a file with one core, and a table with all.
     """
-    return f"create or replace temporary table {STAGED_RECORDS} as {records_of_file(has_lines=has_lines)}"
-
-
-def records_of_file(*, has_lines: bool) -> str:
-    """Return a query of a file's records, as they are staged; binds $path, $compression."""
     return (
+        f"create or replace temporary table {STAGED_RECORDS} as "
         "select row_number() over () as row, json, cast(null as varchar) as arrived "
         f"from read_json_objects($path, format = '{_FORMATS[has_lines]}', compression = $compression)"
     )
@@ -95,15 +94,20 @@ def add_field(data_set: InputDataSet, field: InputField) -> str:
     return f"alter table {data_set.raw_table} add column {field.name} {DUCKDB_INPUT_TYPES[field.type]}"
 
 
-def insert_records(data_set: InputDataSet) -> str:
-    """Return the statement that lands the staged records; binds $file, $file_order, $load_number."""
+def insert_records(data_set: InputDataSet, typed: str) -> str:
+    """Return the statement that lands what a query of typed records finds; binds $file, $file_order, $load_number."""
     fields = ", ".join(field.name for field in data_set.fields)
     return (
         f"insert into {data_set.raw_table} "
         f"(file, file_order, row, load_number, is_current, {fields}, extra_fields, record, misfits, conversions) "
         f"select $file, $file_order, row, $load_number, true, {fields}, extra_fields, record, misfits, conversions "
-        f"from ({typed_records(data_set)})"
+        f"from ({typed})"
     )
+
+
+def typed_ahead() -> str:
+    """Return a query of the records that were given their types ahead."""
+    return f"from {TYPED_RECORDS}"
 
 
 def typed_records(data_set: InputDataSet, *, only_carefully: bool = False) -> str:
@@ -357,21 +361,10 @@ def _key_value(data_set: InputDataSet, name: str) -> str:
     return "coalesce(attempt, 1)" if name == "attempt" else name
 
 
-def run_days() -> str:
-    """Return a query of the first and newest day of staged runs whose times fit each other and do not pass $latest."""
-    fields = dict.fromkeys(("run_id", "mission_id", "status"), "VARCHAR")
-    fields |= dict.fromkeys(("start_time", "end_time"), "TIMESTAMPTZ")
-    types = ", ".join(f'"{name}": "{type_}"' for name, type_ in fields.items())
+def run_days(typed: str) -> str:
+    """Return a query of the first and newest day of typed runs whose times fit each other and do not pass $latest."""
     statuses = ", ".join(f"'{status}'" for status in RUN_STATUSES)
     return f"""
-with parsed as (
-    select json_transform(json, '{{{types}}}') as run from {STAGED_RECORDS}
-),
-timed as (
-    select run.start_time at time zone 'UTC' as start_time, run.end_time at time zone 'UTC' as end_time
-    from parsed
-    where run.run_id is not null and run.mission_id is not null and run.status in ({statuses})
-        and {_is_in_calendar("run.start_time", "timestamptz")}
-)
-select min(cast(start_time as date)), max(cast(coalesce(end_time, start_time) as date)) from timed
-where start_time <= $latest and (end_time is null or end_time between start_time and $latest)"""
+select min(cast(start_time as date)), max(cast(coalesce(end_time, start_time) as date)) from ({typed})
+where run_id is not null and mission_id is not null and status in ({statuses})
+    and start_time <= $latest and (end_time is null or end_time between start_time and $latest)"""

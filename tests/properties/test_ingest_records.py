@@ -12,7 +12,7 @@ from raw_folders import put
 from mission_pipeline.contracts.inputs import DATA_SETS
 from mission_pipeline.ingest import statements
 from mission_pipeline.ingest.find import RawFile
-from mission_pipeline.ingest.read import RefusedByDuckdb, records_by_duckdb, stage_records
+from mission_pipeline.ingest.read import RefusedByDuckdb, stage_records, typed_by_duckdb
 from mission_pipeline.warehouse import build_in_memory
 
 TEXTS = st.one_of(
@@ -63,15 +63,14 @@ def land(tmp_path_factory):
         def typed(data_set, content, ending, *, is_refused=False, is_read_ahead=False, only_carefully=False):
             path = put(folder, f"{next(numbers)}.{ending}", content)
             file = RawFile(data_set, path.name, path, 1)
-            read_ahead = records_by_duckdb(file) if is_read_ahead else None
+            read_ahead = typed_by_duckdb(file) if is_read_ahead else None
             try:
                 staged = stage_records(build, file, is_refused=is_refused, read_ahead=read_ahead)
             except RefusedByDuckdb:
                 staged = stage_records(build, file, is_refused=True)
-            rows = build.frame(
-                f"{statements.typed_records(data_set, only_carefully=only_carefully)} order by row"
-            ).rows(named=True)
-            assert len(rows) == staged
+            typed = statements.typed_records(data_set, only_carefully=True) if only_carefully else staged.typed
+            rows = build.frame(f"from ({typed}) order by row").rows(named=True)
+            assert len(rows) == staged.rows
             path.unlink()
             return rows
 
