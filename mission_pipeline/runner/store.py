@@ -46,7 +46,7 @@ from mission_pipeline.runner.tables import approval, mission_run, mission_task, 
 from mission_pipeline.runner.telemetry import counted_kpis
 from mission_pipeline.runner.transitions import RunChange, renew, waits_for_an_agent
 from mission_pipeline.runner.typed import checked_name, checked_reason
-from mission_pipeline.runner.waiting_gates import due_at_gate
+from mission_pipeline.runner.waiting_gates import GateNews, due_at_gate
 
 _CANDIDATES = 8
 """Tasks looked at for one claim: where several workers ask at once, the first may be gone."""
@@ -347,8 +347,8 @@ class Missions:
             )
         return _decision(stands)
 
-    def look_at_gates(self) -> int:
-        """Do what the policy says about gates that wait: mark, escalate, reject. Return how many changed."""
+    def look_at_gates(self) -> list[GateNews]:
+        """Do what the policy says about gates that wait: mark, escalate, reject. Return what was done at which."""
         with self._database.read() as connection:
             waiting = connection.execute(
                 sa.select(approval, mission_run.c.mission_id, mission_run.c.newest_at, risk_event.c.severity)
@@ -364,7 +364,7 @@ class Missions:
                 .where(approval.c.status == "open")
                 .order_by(approval.c.requested_at, approval.c.approval_id)
             ).all()
-        changed = 0
+        news = []
         for seen in waiting:
             # Most gates just wait: they are only read, and take no writer's lock.
             due = due_at_gate(self._policy.for_mission(seen.mission_id), seen, max(self._clock(), seen.newest_at))
@@ -374,10 +374,11 @@ class Missions:
             with self._database.write() as connection:
                 change = self._locked(connection, seen.run_id)
                 gate = self._gate(connection, seen.approval_id)
-                if gate.status == "open" and change.look_at_gate(gate):
+                done = change.look_at_gate(gate) if gate.status == "open" else []
+                if done:
                     change.settle()
-                    changed += 1
-        return changed
+                    news.append(GateNews(gate.run_id, gate.task_id, "; ".join(done)))
+        return news
 
     # ---------------------------------------------------------------- telemetry
 

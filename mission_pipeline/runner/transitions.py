@@ -257,11 +257,12 @@ class RunChange:
             self._count(human_interventions=1)
         waited = minutes_between(gate.requested_at, self.now)
         self._risks(risk.approval_delay(self._policy, task.task_id, waited))
-        attempt = self._end_attempt(task, verdict, gate.approval_id)
+        # Nobody judged what a time limit rejects: the work was stopped, and says nothing of its agent.
+        attempt = self._end_attempt(task, verdict if is_person else "cancelled", gate.approval_id)
         if verdict == "approved":
             self._complete_task(task, attempt)
         else:
-            self._risks(risk.rework(self._policy, task.task_id, task.attempt, "rejected"))
+            self._risks(risk.rework(self._policy, task.task_id, task.attempt, attempt.outcome))
             self._again_or_fail(task, self.clock_now, rejection=plain(reason))
         return True
 
@@ -307,31 +308,34 @@ class RunChange:
         """Write a KPI's value; a run that has ended gets a corrected record by ``settle``."""
         self._observe({kpi_name: value})
 
-    def look_at_gate(self, gate: Row) -> bool:
-        """Do what the policy says about a gate that waits. Return whether anything changed."""
+    def look_at_gate(self, gate: Row) -> list[str]:
+        """Do what the policy says about a gate that waits. Return what was done, in words; nothing if it just waits."""
+        limits = self._policy.runner.gates
         due = due_at_gate(self._policy, gate, self.now)
-        is_changed = self._risks(due.risks)
+        done = [f"the wait is a risk of {event.severity} severity" for event in due.risks if self._risks([event])]
+        limit = f"{limits.time_limit_minutes:g} minutes"
         if due.is_rejected:
-            said = f"Nobody decided within {self._policy.runner.gates.time_limit_minutes:g} minutes."
-            return self.decide(gate, "rejected", by=TIME_LIMIT, reason=said, is_person=False) or is_changed
+            self.decide(gate, "rejected", by=TIME_LIMIT, reason=f"Nobody decided within {limit}.", is_person=False)
+            return [*done, f"nobody decided within {limit}, so it is rejected"]
         marks: dict[str, Any] = {}
         if due.is_reminded:
             marks["reminded_at"] = self.now
+            done.append(f"a reminder, after {limits.reminder_after_minutes:g} minutes")
         if due.is_escalated:
-            named = self._policy.runner.gates.escalate_to or self.run.owner
+            named = limits.escalate_to or self.run.owner
             marks |= {"escalated_at": self.now, "escalated_to": plain(named)}
+            done.append(f"nobody decided within {limit}, so it is escalated{f' to {named}' if named else ''}")
             self._count(escalations=1)
             self._risks(risk.repeated_failures(self._policy, self._value("failures"), self._value("escalations")))
-        if not marks:
-            return is_changed
-        marked = self._connection.execute(
-            sa.update(approval)
-            .where(approval.c.approval_id == gate.approval_id, approval.c.status == "open")
-            .values(**marks)
-        )
-        if marked.rowcount != 1:
-            raise StoreFault(f"The gate {gate.approval_id} was changed by somebody else meanwhile. Do it again.")
-        return True
+        if marks:
+            marked = self._connection.execute(
+                sa.update(approval)
+                .where(approval.c.approval_id == gate.approval_id, approval.c.status == "open")
+                .values(**marks)
+            )
+            if marked.rowcount != 1:
+                raise StoreFault(f"The gate {gate.approval_id} was changed by somebody else meanwhile. Do it again.")
+        return done
 
     # ---------------------------------------------------------------- the end of a change
 

@@ -29,6 +29,15 @@ class DueAtGate:
     is_rejected: bool
 
 
+@dataclass(frozen=True)
+class GateNews:
+    """What was done about a gate that waits. ``words``: for whoever looks on."""
+
+    run_id: str
+    task_id: str
+    words: str
+
+
 def due_at_gate(policy: Policy, gate: Row, now: datetime) -> DueAtGate:
     """Return what is due at an open gate. Each limit holds from its very minute on; 0 minutes is never.
 

@@ -166,7 +166,8 @@ class Worker:
             now = time.monotonic()
             if now >= gates_at:
                 gates_at = now + SECONDS_BETWEEN_LOOKS_AT_GATES
-                if self._store.look_at_gates():
+                for news in self._store.look_at_gates():
+                    self._tools.say(f"{news.run_id}  {news.task_id} waits for a person: {news.words}")
                     self._tell_change()
             self._export(wait_seconds=0)
             if self._ends_when_idle and not self._store.has_work(self._run_id):

@@ -150,7 +150,7 @@ class AnyMission(RuleBasedStateMachine):
     @rule()
     def look_at_gates(self):
         self.desk.store.look_at_gates()
-        assert self.desk.store.look_at_gates() == 0
+        assert self.desk.store.look_at_gates() == []
 
     # ------------------------------------------------------------ what always holds
 

@@ -85,7 +85,7 @@ def test_a_run_that_was_parked_by_the_first_release_goes_on(empty):
     desk = Desk(empty)
     assert desk.store.store_id == "0a1b2c3d"
     assert desk.store.state("R1")["hitl_queue"][0]["reminded_at"] is None
-    assert desk.store.look_at_gates() == 1
+    assert len(desk.store.look_at_gates()) == 1
     assert desk.store.approval("R1:T1:1")["reminded_at"] == "2026-11-21T09:00:00Z"
     desk.store.decide("R1:T1:1", "approved", by="Ann")
     assert desk.work_on() == ["T2"]
@@ -259,5 +259,5 @@ def test_a_gate_that_just_waits_costs_no_writing(new_desk):
     desk.work_on()
     other = sqlite3.connect(desk.url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("begin immediate")
-    assert desk.store.look_at_gates() == 0
+    assert desk.store.look_at_gates() == []
     other.close()

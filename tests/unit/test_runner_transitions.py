@@ -486,10 +486,10 @@ def test_a_gate_is_reminded_of_from_its_very_minute_on_and_once(new_desk):
     desk.store.look_at_gates()
     assert desk.store.approval(desk.gate())["reminded_at"] is None
     desk.clock.move(minutes=0.01)
-    assert desk.store.look_at_gates() == 1
+    assert len(desk.store.look_at_gates()) == 1
     assert desk.store.approval(desk.gate())["reminded_at"] == "2026-11-21T10:02:00Z"
     desk.clock.move(days=3)
-    assert desk.store.look_at_gates() == 0
+    assert desk.store.look_at_gates() == []
 
 
 def test_no_reminder_and_no_time_limit_where_the_policy_has_none(new_desk):
@@ -508,8 +508,8 @@ def test_a_gate_is_escalated_at_its_limit_and_stays_open(new_desk, escalate_to, 
     desk.store.look_at_gates()
     assert desk.store.approval(desk.gate())["escalated_at"] is None
     desk.clock.move(minutes=0.01)
-    assert desk.store.look_at_gates() == 1
-    assert desk.store.look_at_gates() == 0
+    assert len(desk.store.look_at_gates()) == 1
+    assert desk.store.look_at_gates() == []
     gate = desk.store.approval(desk.gate())
     assert (gate["status"], gate["escalated_to"]) == ("open", named)
     assert desk.store.state(run_id)["escalations"] == 1
@@ -526,7 +526,7 @@ def test_a_gate_is_rejected_at_its_limit_by_nobody(new_desk):
     desk.store.look_at_gates()
     assert desk.gate() == gate
     desk.clock.move(minutes=0.01)
-    assert desk.store.look_at_gates() == 1
+    assert len(desk.store.look_at_gates()) == 1
     decided = desk.store.approval(gate)
     assert (decided["status"], decided["decided_by"]) == ("rejected", "time limit")
     assert decided["reason"] == "Nobody decided within 120 minutes."
@@ -538,14 +538,52 @@ def test_a_gate_is_rejected_at_its_limit_by_nobody(new_desk):
     )
 
 
-def test_a_rejection_at_the_limit_is_nobodys_in_the_risk_as_well(new_desk):
+def test_a_rejection_at_the_limit_is_logged_as_cancelled_for_nobody_judged_it(new_desk):
     desk, run_id = at_a_gate(new_desk, time_limit_minutes=60.0, on_time_limit="reject")
     desk.clock.move(minutes=60)
     desk.store.look_at_gates()
+    assert ("T2", "rework") not in desk.risks(run_id)
+    desk.store.cancel(run_id, by="Ann", reason=None)
+    (log,) = (log for log in desk.logs() if log["task_id"] == "T2")
+    assert (log["outcome"], log["human_delay_minutes"], log["agent_id"]) == ("cancelled", 60.0, "A1")
+
+
+def test_the_attempt_after_the_limit_is_rework(new_desk):
+    desk, run_id = at_a_gate(new_desk, time_limit_minutes=60.0, on_time_limit="reject")
+    desk.clock.move(minutes=60)
+    desk.store.look_at_gates()
+    desk.work()
     (said,) = (
         event["description"] for event in desk.store.state(run_id)["risk_events"] if event["risk_type"] == "rework"
     )
     assert said == "Task T2 is done again: its result was rejected, or an attempt gave no result."
+
+
+def test_what_is_done_at_a_gate_is_told_in_words(new_desk):
+    desk, run_id = at_a_gate(new_desk, reminder_after_minutes=7.0, time_limit_minutes=60.0, escalate_to="Boss")
+
+    def news(minutes):
+        desk.clock.move(minutes=minutes)
+        return [(told.run_id, told.task_id, told.words) for told in desk.store.look_at_gates()]
+
+    assert news(4.99) == []
+    assert news(0.01) == [(run_id, "T2", "the wait is a risk of medium severity")]
+    assert news(2) == [(run_id, "T2", "a reminder, after 7 minutes")]
+    assert news(53) == [
+        (
+            run_id,
+            "T2",
+            "the wait is a risk of high severity; nobody decided within 60 minutes, so it is escalated to Boss",
+        )
+    ]
+    assert news(60) == []
+
+
+def test_a_rejection_at_the_limit_is_told_in_words(new_desk):
+    desk, run_id = at_a_gate(new_desk, reminder_after_minutes=0.0, time_limit_minutes=60.0, on_time_limit="reject")
+    desk.clock.move(minutes=60)
+    (told,) = desk.store.look_at_gates()
+    assert told.words == ("the wait is a risk of high severity; nobody decided within 60 minutes, so it is rejected")
 
 
 def test_a_gate_has_the_limits_of_its_mission(new_desk):

@@ -106,6 +106,17 @@ def test_a_worker_that_stays_says_once_who_is_missing_and_goes_on_when_one_comes
         assert len(said) == 2
 
 
+def test_what_a_worker_does_at_a_gate_is_said(tmp_path):
+    with workshop(new_trial(tmp_path / "trial", missions={"M": tasks(("A", "", "gate"))})) as parts:
+        store, tools, run_id, said, _ = parts
+        working(store, tools)
+        tools.clock.ahead = timedelta(minutes=60)
+        working(store, tools)
+        assert said[1:] == [
+            f"{run_id}  A waits for a person: the wait is a risk of high severity; a reminder, after 60 minutes"
+        ]
+
+
 def test_a_changed_registry_is_noticed_while_a_run_goes_on(tmp_path):
     trial = new_trial(tmp_path / "trial", missions={"M": tasks(("A", ""), ("B", "A"))}, work_seconds=1.2)
     with workshop(trial) as (store, tools, _, _, registry):
