@@ -152,10 +152,10 @@ def worker(
         working = Worker(store, tools, threads=threads, until_idle=until_idle)
         say(f"working on the runs of {settings.store_url}" + ("" if until_idle else "; Ctrl-C ends it"))
         _work(working, say)
-        waiting = store.open_approvals()
+        waiting = store.number_of_open_approvals()
         done = working.tasks_done
     options = _options(settings, raw_data, warehouse, policy)
-    facts = {"tasks_done": done, "waiting_for_people": len(waiting)}
+    facts = {"tasks_done": done, "waiting_for_people": waiting}
     _show(as_json, facts, lambda lines: lines.of_worker(done, waiting, options))
     if working.telemetry_fault is not None:
         raise typer.Exit(MissionPipelineError.exit_code)
@@ -208,11 +208,11 @@ def approvals(
     options = _options(settings, raw_data, warehouse, policy)
     with _store(settings) as store:
         if decided:
-            found = store.decided_approvals(limit)
+            found = store.decided_approvals(limit, has_values=as_json)
             _show(as_json, found, lambda lines: lines.of_decided(found))
             return
-        waiting = store.open_approvals()
-        found, more = waiting[:limit], max(len(waiting) - limit, 0)
+        found = store.open_approvals(limit, has_values=as_json)
+        more = max(store.number_of_open_approvals() - len(found), 0)
         states = {} if as_json else {run_id: store.state(run_id) for run_id in {gate["run_id"] for gate in found}}
 
     def shown(lines: Any) -> list[str]:

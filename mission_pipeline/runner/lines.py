@@ -150,12 +150,12 @@ def of_decision(decision: Decision, state: State, options: str) -> list[str]:
     return [said, "", *of_run(state, options)]
 
 
-def of_worker(tasks_done: int, waiting: Sequence[State], options: str) -> list[str]:
+def of_worker(tasks_done: int, waiting: int, options: str) -> list[str]:
     """Return what a worker did, and what it leaves to people."""
     did = f"{tasks_done:,} task{'' if tasks_done == 1 else 's'} done." if tasks_done else "There was nothing to do."
     if not waiting:
         return [did, "Nothing waits for a person."]
-    number = f"{len(waiting):,} result{' waits' if len(waiting) == 1 else 's wait'} for a person"
+    number = f"{waiting:,} result{' waits' if waiting == 1 else 's wait'} for a person"
     return [did, f"{number}:  mission approvals{options}"]
 
 

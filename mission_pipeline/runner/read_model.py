@@ -132,15 +132,22 @@ def runs(connection: sa.Connection, limit: int | None) -> list[dict[str, Any]]:
     ]
 
 
-def open_approvals(connection: sa.Connection) -> list[dict[str, Any]]:
-    """Return the open gates, the oldest first."""
-    return _gates(connection, [approval.c.status == "open"], [approval.c.requested_at, approval.c.approval_id], None)
+def open_approvals(connection: sa.Connection, limit: int | None, *, has_values: bool) -> list[dict[str, Any]]:
+    """Return the open gates, the oldest first; ``has_values``: with the results to judge and the missions' inputs."""
+    order = [approval.c.requested_at, approval.c.approval_id]
+    return _gates(connection, [approval.c.status == "open"], order, limit, has_values=has_values)
 
 
-def decided_approvals(connection: sa.Connection, limit: int | None) -> list[dict[str, Any]]:
-    """Return the gates that were decided, the newest decision first."""
+def number_of_open_approvals(connection: sa.Connection) -> int:
+    """Return how many gates are open."""
+    asked = sa.select(sa.func.count()).select_from(approval).where(approval.c.status == "open")
+    return int(connection.execute(asked).scalar_one())
+
+
+def decided_approvals(connection: sa.Connection, limit: int | None, *, has_values: bool) -> list[dict[str, Any]]:
+    """Return the gates that were decided, the newest decision first; ``has_values`` as for the open ones."""
     order = [approval.c.decided_at.desc(), approval.c.approval_id]
-    return _gates(connection, [approval.c.decided_at.is_not(None)], order, limit)
+    return _gates(connection, [approval.c.decided_at.is_not(None)], order, limit, has_values=has_values)
 
 
 def approval_of(connection: sa.Connection, approval_id: str) -> dict[str, Any]:
@@ -149,7 +156,8 @@ def approval_of(connection: sa.Connection, approval_id: str) -> dict[str, Any]:
     Raises:
         UnknownApproval: no gate has this name.
     """
-    found = _gates(connection, [approval.c.approval_id == approval_id], [approval.c.approval_id], None)
+    named = [approval.c.approval_id == approval_id]
+    found = _gates(connection, named, [approval.c.approval_id], None, has_values=True)
     if not found:
         raise UnknownApproval(f"No gate is called {approval_id!r}. `mission approvals` lists those that are open.")
     return found[0]
@@ -160,6 +168,8 @@ def _gates(
     where: Sequence[sa.ColumnElement[bool]],
     order: Sequence[sa.ColumnElement[Any]],
     limit: int | None,
+    *,
+    has_values: bool,
 ) -> list[dict[str, Any]]:
     rows = connection.execute(
         sa.select(
@@ -167,12 +177,11 @@ def _gates(
             mission_run.c.mission_id,
             mission_run.c.mission_name,
             mission_run.c.owner,
-            mission_run.c.mission_input,
             mission_run.c.status.label("run_status"),
             mission_task.c.task_name,
             task_attempt.c.agent_id,
-            task_attempt.c.result,
             task_attempt.c.summary,
+            *((task_attempt.c.result, mission_run.c.mission_input) if has_values else ()),
         )
         .join(mission_run, mission_run.c.run_id == approval.c.run_id)
         .join(mission_task, _same(mission_task, "run_id", "task_id"))
@@ -181,7 +190,10 @@ def _gates(
         .order_by(*order)
         .limit(limit)
     ).all()
-    return [{**_gate(row), "attempts_before": _attempts_before(connection, row)} for row in rows]
+    return [
+        {**_gate(row), **(_values(row) if has_values else {}), "attempts_before": _attempts_before(connection, row)}
+        for row in rows
+    ]
 
 
 def _same(table: sa.Table, *names: str) -> sa.ColumnElement[bool]:
@@ -200,14 +212,17 @@ def _gate(row: Row) -> dict[str, Any]:
         "status": row.status,
         "attempt": row.attempt,
         "agent_id": row.agent_id,
-        "result": json.loads(row.result),
         "result_sha256": row.result_sha256,
         "summary": row.summary,
-        "mission_input": json.loads(row.mission_input),
         "decided_at": iso(row.decided_at),
         "decided_by": row.decided_by,
         "reason": row.reason,
     }
+
+
+def _values(row: Row) -> dict[str, Any]:
+    """Return what can be large, and takes long for many gates."""
+    return {"result": json.loads(row.result), "mission_input": json.loads(row.mission_input)}
 
 
 def _attempts_before(connection: sa.Connection, gate: Row) -> list[dict[str, Any]]:

@@ -408,15 +408,20 @@ class Missions:
         with self._database.read() as connection:
             return read_model.runs(connection, limit)
 
-    def open_approvals(self) -> list[dict[str, Any]]:
-        """Return the open gates, the oldest first."""
+    def open_approvals(self, limit: int | None = None, *, has_values: bool = True) -> list[dict[str, Any]]:
+        """Return the open gates, the oldest first; ``has_values``: with the results to judge and the inputs."""
         with self._database.read() as connection:
-            return read_model.open_approvals(connection)
+            return read_model.open_approvals(connection, limit, has_values=has_values)
 
-    def decided_approvals(self, limit: int | None = None) -> list[dict[str, Any]]:
-        """Return the gates that were decided, the newest decision first."""
+    def number_of_open_approvals(self) -> int:
+        """Return how many gates are open."""
         with self._database.read() as connection:
-            return read_model.decided_approvals(connection, limit)
+            return read_model.number_of_open_approvals(connection)
+
+    def decided_approvals(self, limit: int | None = None, *, has_values: bool = True) -> list[dict[str, Any]]:
+        """Return the gates that were decided, the newest decision first; ``has_values`` as for the open ones."""
+        with self._database.read() as connection:
+            return read_model.decided_approvals(connection, limit, has_values=has_values)
 
     def approval(self, approval_id: str) -> dict[str, Any]:
         """Return one gate, with all that is needed to judge it.

@@ -141,6 +141,23 @@ def test_what_was_decided_is_listed_the_newest_first_and_what_is_open_the_oldest
     assert [gate["approval_id"] for gate in desk.store.decided_approvals(1)] == [third]
 
 
+def test_gates_are_listed_as_many_as_asked_for_and_without_their_values_if_nobody_needs_them(desk):
+    for _ in range(3):
+        desk.start(plan(task("A", gate=True)))
+        desk.work()
+    first, second, third = desk.store.open_approvals()
+    assert desk.store.open_approvals(2) == [first, second]
+    assert desk.store.number_of_open_approvals() == 3
+    small = {name: value for name, value in first.items() if name not in ("result", "mission_input")}
+    assert desk.store.open_approvals(1, has_values=False) == [small]
+    for gate in (first, third):
+        desk.store.decide(gate["approval_id"], "approved", by="Ann")
+    assert desk.store.number_of_open_approvals() == 1
+    (decided,) = desk.store.decided_approvals(1)
+    small = {name: value for name, value in decided.items() if name not in ("result", "mission_input")}
+    assert desk.store.decided_approvals(1, has_values=False) == [small]
+
+
 def test_runs_are_listed_the_newest_first_with_how_far_they_are(desk):
     assert desk.store.runs() == []
     first = desk.start()

@@ -61,14 +61,16 @@ class When:
 def listed(missions: Missions, policy: Policy, now: datetime, *, just: str | None = None) -> dict[str, Any]:
     """Return what the list shows. ``just``: a gate that was decided a moment ago."""
     limits = policy.runner.inbox
-    found = missions.open_approvals()
-    shown = [_open_row(each, now) for each in found[: limits.open_shown]]
-    more = len(found) - len(shown)
+    shown = [_open_row(each, now) for each in missions.open_approvals(limits.open_shown, has_values=False)]
+    number = max(missions.number_of_open_approvals(), len(shown))  # one may be decided between the two
+    more = number - len(shown)
     return {
         "open": shown,
-        "heading": _heading(len(found)),
+        "heading": _heading(number),
         "not_shown": f"And {more} more, which waited less long: mission approvals lists them." if more else "",
-        "decided": [_decided_row(each) for each in missions.decided_approvals(limits.decided_shown)],
+        "decided": [
+            _decided_row(each) for each in missions.decided_approvals(limits.decided_shown, has_values=False)
+        ],
         "just": _just_decided(missions, just),
     }
 
