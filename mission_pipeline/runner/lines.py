@@ -217,14 +217,15 @@ def _tried(attempt: State) -> str:
 
 
 def _went_wrong(state: State) -> list[str]:
-    """Return the attempts that came to nothing, by a time limit, too; those of a task that waits are told at its gate."""
+    """Return the attempts that came to nothing, at a gate, too; those of a task that waits are told where it waits."""
     waiting = {gate["task_id"] for gate in state["hitl_queue"]}
     return [
         f"{task_id} {_tried(attempt)}"
         for task_id, found in state["task_results_by_id"].items()
         if task_id not in waiting
         for attempt in found["attempts"]
-        if attempt["outcome"] in _WENT_WRONG or (attempt["outcome"] == "cancelled" and attempt["decided_by"] is not None)
+        if attempt["outcome"] in _WENT_WRONG
+        or (attempt["outcome"] == "cancelled" and attempt["decided_by"] is not None)
     ]
 
 

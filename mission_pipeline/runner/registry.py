@@ -19,7 +19,7 @@ from mission_pipeline.ingest.land import land_raw_files
 from mission_pipeline.policy import Policy
 from mission_pipeline.runner.endpoints import EndpointFault, check_endpoint
 from mission_pipeline.runner.model import Agent, KpiTarget, MissionPlan, PlannedTask
-from mission_pipeline.validate.stage import stage_valid_records
+from mission_pipeline.validate.stage import stage_valid_reference_data
 from mission_pipeline.warehouse import Build, build_in_memory
 
 REFERENCE_DATA_SETS = tuple(data_set for data_set in DATA_SETS if data_set.kind == "reference")
@@ -150,7 +150,7 @@ def load_registry(raw_data: Path, policy: Policy, now: datetime) -> Registry:
     stamps = _stamps(raw_data)  # before the files are read: a change meanwhile makes the registry stale, never wrong
     with build_in_memory() as build:
         land_raw_files(build, raw_data, now=now, data_sets=REFERENCE_DATA_SETS)
-        stage_valid_records(build, policy, now=now)
+        stage_valid_reference_data(build, policy, now=now)
         agents, refused = _agents(build, policy)
         return Registry(
             agents=agents,

@@ -61,17 +61,17 @@ def write_data_warnings(build: Build, oddities: KpiOddities) -> None:
     Records of a reference data set's earlier files are replaced by design and give no warning; two of one key in its
     last file do.
     """
+    queries = [
+        *(("mission_runs", rule, query) for rule, query in _ODD_RUNS.items()),
+        *(("task_execution_logs", rule, query) for rule, query in _ODD_EXECUTIONS.items()),
+        *(
+            (data_set.name, rule, statements.example_record(data_set, rule))
+            for data_set in DATA_SETS
+            for rule in ("replaced_record", "vanished_record")
+        ),
+    ]
     parameters = {"rounding_minutes": ROUNDING_MINUTES, "open_statuses": list(OPEN_RUN_STATUSES)}
-    rows: list[tuple[str, str, int, str | None]] = []
-    for name, warnings in (("mission_runs", _ODD_RUNS), ("task_execution_logs", _ODD_EXECUTIONS)):
-        for rule, query in warnings.items():
-            found, sentence = build.frame(query, parameters).row(0)
-            rows.append((name, rule, found, sentence))
-    for data_set in DATA_SETS:
-        replaced, record = build.frame(statements.example_record(data_set, "replaced")).row(0)
-        rows.append((data_set.name, "replaced_record", replaced, f"The record of {record} stands more than once."))
-        retained, record = build.frame(statements.example_record(data_set, "retained")).row(0)
-        rows.append((data_set.name, "vanished_record", retained, f"The record of {record} is in no file any more."))
+    rows: list[tuple[str, str, int, str | None]] = build.frame(statements.warnings_of_all(queries), parameters).rows()
     for rule, sentences in (
         ("kpi_has_several_forms", oddities.forms_passed_over),
         ("policy_names_an_unknown_kpi", oddities.unknown_primaries),

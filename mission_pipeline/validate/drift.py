@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from mission_pipeline.contracts.inputs import DATA_SETS
+from mission_pipeline.contracts.inputs import DATA_SETS, MISSION_RUNS
 from mission_pipeline.contracts.quality import SchemaDrift
 from mission_pipeline.validate import statements
 from mission_pipeline.validate.nested import Drift
@@ -27,13 +27,6 @@ from staging.run_kpis
 where not is_specified
 group by all"""
 
-_COLUMNS = (
-    pl.col("field").cast(pl.String),
-    pl.col("kind").cast(pl.String),
-    pl.col("rows").cast(pl.Int64),
-    pl.col("example_value").cast(pl.String),
-)
-
 
 def write_schema_drift(build: Build, nested: Mapping[str, Drift]) -> None:
     """Write ``quality.schema_drift``: counts over the records in the files present, rejected ones included.
@@ -43,13 +36,13 @@ def write_schema_drift(build: Build, nested: Mapping[str, Drift]) -> None:
         nested: data set → what was found inside its ``tasks[]`` or ``kpis{}``.
 
     """
-    found: list[pl.DataFrame] = []
+    queries = [(MISSION_RUNS.name, _CONVERTED_KPIS), (MISSION_RUNS.name, _UNSPECIFIED_KPIS)]
     for data_set in DATA_SETS:
-        parts = [build.frame(statements.conversions(data_set)), build.frame(statements.unknown_fields(data_set))]
-        if data_set.name == "mission_runs":
-            parts += [build.frame(_CONVERTED_KPIS), build.frame(_UNSPECIFIED_KPIS)]
-        if data_set.name in nested:
-            parts.append(nested[data_set.name].frame())
-        found += [part.select(pl.lit(data_set.name).alias("data_set"), *_COLUMNS) for part in parts]
-    rows = pl.concat(found).sort("data_set", "field", "kind")
-    build.replace_table(SchemaDrift, frame=rows)
+        queries += [(data_set.name, statements.conversions(data_set))]
+        queries += [(data_set.name, statements.unknown_fields(data_set))]
+    columns = [pl.col(name).cast(type_) for name, type_ in SchemaDrift.polars_schema().items()]
+    found = [build.frame(statements.drift_of_all(queries))]
+    found += [drift.frame().with_columns(data_set=pl.lit(name)) for name, drift in nested.items()]
+    build.replace_table(
+        SchemaDrift, frame=pl.concat(part.select(columns) for part in found).sort("data_set", "field", "kind")
+    )

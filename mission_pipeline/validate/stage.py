@@ -12,7 +12,7 @@ from mission_pipeline.validate import set_aside
 from mission_pipeline.validate.accounts import write_rejected_rows, write_row_counts
 from mission_pipeline.validate.data_warnings import write_data_warnings
 from mission_pipeline.validate.drift import write_schema_drift
-from mission_pipeline.validate.kpi_specification import reject_faulty_specifications, stage_specifications
+from mission_pipeline.validate.kpi_specification import KpiOddities, reject_faulty_specifications, stage_specifications
 from mission_pipeline.validate.nested import Drift
 from mission_pipeline.validate.plan_checks import write_plan_findings
 from mission_pipeline.validate.plans import reject_faulty_plans, stage_plans
@@ -36,24 +36,11 @@ def stage_valid_records(build: Build, policy: Policy, *, now: datetime) -> None:
     """
     with build.transaction():
         set_aside.start(build)
+        drift, oddities = _stage_reference_data(build, policy, now)
         for data_set in DATA_SETS:
-            reject_faulty_records(build, data_set, now + MAX_LEAD)
-        drift = {"decomposed_mission_tasks": Drift(), "mission_kpis": Drift()}
-        plans = reject_faulty_plans(build, drift["decomposed_mission_tasks"])
-        specifications = reject_faulty_specifications(build, drift["mission_kpis"])
+            if data_set.kind != "reference":
+                reject_faulty_records(build, data_set, now + MAX_LEAD)
         reject_faulty_observations(build)
-        for data_set in DATA_SETS:
-            if data_set.kind == "reference":
-                set_aside.set_aside_earlier_files(build, data_set)
-
-        _stage(build, inputs.BUSINESS_MISSIONS, staging.Missions)
-        _stage(build, inputs.SPECIALIZED_AGENTS, staging.Agents)
-        reject_dangling_records(build, inputs.DECOMPOSED_MISSION_TASKS)
-        stage_plans(build, plans)
-        reject_dangling_records(build, inputs.AGENT_CAPABILITIES_MATRIX)
-        _stage(build, inputs.AGENT_CAPABILITIES_MATRIX, staging.AgentCapabilities)
-        reject_dangling_records(build, inputs.MISSION_KPIS)
-        oddities = stage_specifications(build, specifications, policy)
         for data_set, contract in (
             (inputs.MISSION_RUNS, staging.MissionRuns),
             (inputs.TASK_EXECUTION_LOGS, staging.TaskExecutions),
@@ -71,6 +58,39 @@ def stage_valid_records(build: Build, policy: Policy, *, now: datetime) -> None:
         write_plan_findings(build)
         write_data_warnings(build, oddities)
         build.execute("drop table raw.observed_kpis")
+
+
+def stage_valid_reference_data(build: Build, policy: Policy, *, now: datetime) -> None:
+    """Write of ``staging`` missions, plans, agents and KPIs, and what is wrong with them: for whoever needs no more.
+
+    Arguments and rules are those of ``stage_valid_records``.
+    """
+    with build.transaction():
+        set_aside.start(build)
+        _stage_reference_data(build, policy, now)
+        write_rejected_rows(build)
+        write_plan_findings(build)
+
+
+def _stage_reference_data(build: Build, policy: Policy, now: datetime) -> tuple[dict[str, Drift], KpiOddities]:
+    """Stage what telemetry refers to; return what was odd inside it."""
+    reference = [data_set for data_set in DATA_SETS if data_set.kind == "reference"]
+    for data_set in reference:
+        reject_faulty_records(build, data_set, now + MAX_LEAD)
+    drift = {"decomposed_mission_tasks": Drift(), "mission_kpis": Drift()}
+    plans = reject_faulty_plans(build, drift["decomposed_mission_tasks"])
+    specifications = reject_faulty_specifications(build, drift["mission_kpis"])
+    for data_set in reference:
+        set_aside.set_aside_earlier_files(build, data_set)
+
+    _stage(build, inputs.BUSINESS_MISSIONS, staging.Missions)
+    _stage(build, inputs.SPECIALIZED_AGENTS, staging.Agents)
+    reject_dangling_records(build, inputs.DECOMPOSED_MISSION_TASKS)
+    stage_plans(build, plans)
+    reject_dangling_records(build, inputs.AGENT_CAPABILITIES_MATRIX)
+    _stage(build, inputs.AGENT_CAPABILITIES_MATRIX, staging.AgentCapabilities)
+    reject_dangling_records(build, inputs.MISSION_KPIS)
+    return drift, stage_specifications(build, specifications, policy)
 
 
 def _stage(build: Build, data_set: InputDataSet, contract: type[TableContract]) -> None:

@@ -168,15 +168,34 @@ from (
 group by entry.key"""
 
 
-def example_record(data_set: InputDataSet, why: str) -> str:
-    """Return a query of one row: how many records, and the key of the first; ``why``: replaced or retained."""
+def drift_of_all(queries: Sequence[tuple[str, str]]) -> str:
+    """Return a query of drift of many data sets: data_set, field, kind, rows, example_value.
+
+    Args:
+        queries: data set, and a query of field, kind, rows, example_value.
+
+    """
+    return " union all ".join(
+        f"select '{data_set}' as data_set, field, kind, rows, example_value from ({query})"
+        for data_set, query in queries
+    )
+
+
+def example_record(data_set: InputDataSet, rule: str) -> str:
+    """Return a query of one row: how many records, and a sentence of the first.
+
+    Args:
+        data_set: whose records.
+        rule: ``replaced_record`` or ``vanished_record``.
+
+    """
     name = data_set.name
     key = " || ', ' || ".join(
         f"'{key} ' || {'coalesce(attempt, 1)' if key == 'attempt' else key}" for key in data_set.key
     )
-    if why == "retained":
+    if rule == "vanished_record":
         return (
-            f"select count(*) as rows, min({key}) as record from {data_set.raw_table} "
+            f"select count(*), 'The record of ' || min({key}) || ' is in no file any more.' from {data_set.raw_table} "
             f"where not is_current and {is_sound(data_set.raw_table)}"
         )
     last_file = (
@@ -185,9 +204,22 @@ def example_record(data_set: InputDataSet, why: str) -> str:
         else ""
     )
     return (
-        f"select count(*) as rows, min({key}) as record from {data_set.raw_table} inner join raw.set_aside "
-        f"on set_aside.data_set = '{name}' and set_aside.record_id = {name}.rowid "
+        f"select count(*), 'The record of ' || min({key}) || ' stands more than once.' from {data_set.raw_table} "
+        f"inner join raw.set_aside on set_aside.data_set = '{name}' and set_aside.record_id = {name}.rowid "
         f"where is_current and set_aside.why = 'replaced'{last_file}"
+    )
+
+
+def warnings_of_all(queries: Sequence[tuple[str, str, str]]) -> str:
+    """Return a query of many warnings: data_set, rule, how many records, a sentence of one.
+
+    Args:
+        queries: data set, rule, and a query of one row: how many records, a sentence of one.
+
+    """
+    return " union all ".join(
+        f"select '{data_set}', '{rule}', * from ({query}) as found (rows, sentence)"
+        for data_set, rule, query in queries
     )
 
 

@@ -68,9 +68,7 @@ def listed(missions: Missions, policy: Policy, now: datetime, *, just: str | Non
         "open": shown,
         "heading": _heading(number),
         "not_shown": f"And {more} more, which waited less long: mission approvals lists them." if more else "",
-        "decided": [
-            _decided_row(each) for each in missions.decided_approvals(limits.decided_shown, has_values=False)
-        ],
+        "decided": [_decided_row(each) for each in missions.decided_approvals(limits.decided_shown, has_values=False)],
         "just": _just_decided(missions, just),
     }
 
