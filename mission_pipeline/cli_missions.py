@@ -79,7 +79,13 @@ def run(
         str | None, typer.Option("--requested-by", metavar="NAME", help="Who asks for it.", show_default=False)
     ] = None,
     priority: Annotated[
-        str | None, typer.Option("--priority", metavar="P", help="Such as high.", show_default=False)
+        str | None,
+        typer.Option(
+            "--priority",
+            metavar="P",
+            help="Such as high; the policy says which go first, and which last.",
+            show_default=False,
+        ),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Only create it; `mission worker` does it.")] = False,
     threads: ThreadsOption = 4,

@@ -369,9 +369,18 @@ class RunnerPolicy(_Section):
     python_modules: tuple[str, ...]
     commands: tuple[str, ...]
     http_hosts: tuple[str, ...]
+    priorities_first: tuple[str, ...]
+    priorities_last: tuple[str, ...]
     gates: GatesPolicy
     inbox: InboxPolicy
     exploration: ExplorationPolicy
+
+    @model_validator(mode="after")
+    def _orders_each_priority_once(self) -> Self:
+        words = [word.strip().casefold() for word in (*self.priorities_first, *self.priorities_last)]
+        if len(set(words)) < len(words):
+            raise ValueError("priorities_first and priorities_last must not name a word twice")
+        return self
 
 
 class FreshnessPolicy(_Section):
@@ -490,6 +499,7 @@ _FOR_ONE_TOO = ("interval_confidence",)
 
 _WORKERS_OWN = (
     "lease_seconds", "store_wait_seconds", "max_answer_bytes", "python_modules", "commands", "http_hosts",
+    "priorities_first", "priorities_last",
 )  # fmt: skip
 """Of the runner, what a worker or the store has before it knows of a mission."""
 

@@ -8,9 +8,24 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mission_pipeline.policy import RunnerPolicy
 from mission_pipeline.runner.canonical import plain, to_json
 from mission_pipeline.runner.model import MissionPlan
 from mission_pipeline.runner.tables import mission_run, mission_task, task_dep
+
+
+def rank_of(priority: str | None, limits: RunnerPolicy) -> int:
+    """Return the place of a run in the order of work: the lowest first; 0 for a word of no list, and for none."""
+    word = _as_word(priority or "")
+    first = [_as_word(each) for each in limits.priorities_first]
+    last = [_as_word(each) for each in limits.priorities_last]
+    if word in first:
+        return first.index(word) - len(first)
+    return last.index(word) + 1 if word in last else 0
+
+
+def _as_word(priority: str) -> str:
+    return priority.strip().casefold()
 
 
 def insert_run(
@@ -22,6 +37,7 @@ def insert_run(
     mission_input: Mapping[str, Any],
     requested_by: str | None,
     priority: str | None,
+    rank: int,
     usual_minutes: float | None,
     previous_kpis: Mapping[str, float],
 ) -> None:
@@ -69,6 +85,7 @@ def insert_run(
                 "open_dependencies": len(set(task.depends_on)),
                 "attempt": 1,
                 "fence": 0,
+                "rank": rank,
                 "due_at": None if task.depends_on else now,
             }
             for position, task in enumerate(plan.tasks)

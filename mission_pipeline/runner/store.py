@@ -40,7 +40,7 @@ from mission_pipeline.runner.model import (
     TelemetryRow,
     Verdict,
 )
-from mission_pipeline.runner.new_run import insert_run
+from mission_pipeline.runner.new_run import insert_run, rank_of
 from mission_pipeline.runner.risk import has_grown
 from mission_pipeline.runner.tables import approval, mission_run, mission_task, risk_event, task_attempt
 from mission_pipeline.runner.telemetry import counted_kpis
@@ -122,7 +122,7 @@ class Missions:
             plan: without a fault; the registry sees to that.
             mission_input: what the agents work on; JSON values.
             requested_by: a person or a system.
-            priority: in the caller's words.
+            priority: in the caller's words; the policy says which words go first, and which last.
             usual_minutes: how long the mission's runs take; None where too few say.
             previous_kpis: the newest values of the mission's KPIs where this store may not know them.
 
@@ -145,6 +145,7 @@ class Missions:
                         mission_input=mission_input,
                         requested_by=requested_by,
                         priority=priority,
+                        rank=rank_of(priority, self._policy.runner),
                         usual_minutes=usual_minutes,
                         previous_kpis=previous_kpis or {},
                     )
@@ -456,7 +457,7 @@ class Missions:
         return gate
 
     def _due(self, connection: sa.Connection, now: datetime, run_id: str | None) -> list[sa.Row[Any]]:
-        """Return tasks that can be claimed, those that wait longest first.
+        """Return tasks that can be claimed: by their run's priority, and of one priority those that wait longest first.
 
         A time farther off than any lease or wait was given by a clock that has been set back since: it is over, too.
         """
@@ -465,7 +466,7 @@ class Missions:
             asked = (
                 sa.select(mission_task)
                 .where(is_due, *_of_run(run_id))
-                .order_by(due_at, mission_task.c.run_id, mission_task.c.position)
+                .order_by(mission_task.c.rank, due_at, mission_task.c.run_id, mission_task.c.position)
                 .limit(_CANDIDATES)
             )
             found = connection.execute(asked).all()

@@ -6,6 +6,8 @@ every database.
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 metadata = sa.MetaData()
@@ -52,6 +54,9 @@ mission_run = sa.Table(
     sa.Index("mission_run_by_time", "created_at"),
 )
 
+_IS_DUE = sa.text("due_at is not null")
+_WHERE_DUE: dict[str, Any] = {"sqlite_where": _IS_DUE, "postgresql_where": _IS_DUE}
+
 mission_task = sa.Table(
     "mission_task",
     metadata,
@@ -69,11 +74,13 @@ mission_task = sa.Table(
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("fence", sa.Integer, nullable=False),
     sa.Column("worker_id", sa.Text),
+    sa.Column("rank", sa.Integer, nullable=False, server_default="0"),  # by the run's priority: the lowest goes first
     sa.Column("due_at", sa.DateTime),  # from when on it can be claimed: a wait's end, or a lease's; NULL: not at all
     sa.Column("rejection", sa.Text),
     sa.Column("started_at", sa.DateTime),
     sa.Column("ended_at", sa.DateTime),
     sa.Index("mission_task_by_due", "due_at", "run_id", "position"),
+    sa.Index("mission_task_by_rank", "rank", "due_at", "run_id", "position", **_WHERE_DUE),
 )
 
 task_dep = sa.Table(

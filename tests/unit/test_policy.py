@@ -50,6 +50,9 @@ FAULTS = {
     "cut-offs the wrong way round": (("watch_from = 70.0", "watch_from = 90.0"), [
         "section health: watch_from must not be above on_track_from",
     ]),
+    "a priority that is first and last": (('priorities_last = ["low"]', 'priorities_last = ["low", " High"]'), [
+        "section runner: priorities_first and priorities_last must not name a word twice",
+    ]),
     "a section that is a number": (("[freshness]\nwarn_after_hours", "[other]\nwarn_after_hours"), [
         "key freshness is missing", "key other is unknown",
     ]),
@@ -104,6 +107,9 @@ OWN_FAULTS = {
         "key triggers.portfolio_open_risk_events holds for the whole portfolio",
     ),
     "the version": ('[missions.M002]\nversion = "2"', "key version holds for the whole portfolio"),
+    "the order of work": (
+        '[missions.M002.runner]\npriorities_last = ["low"]', "key runner.priorities_last holds for the whole portfolio",
+    ),
     "the workers' own": ("[missions.M002.runner]\nlease_seconds = 5.0", "key runner.lease_seconds holds for the whole portfolio"),
     "the confidence": (
         "[missions.M002.confidence]\nlow_below_runs = 1", "key confidence.low_below_runs holds for the whole portfolio",

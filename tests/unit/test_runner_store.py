@@ -221,9 +221,8 @@ def test_a_claim_sorts_nothing_however_many_runs_there_are(new_desk):
     asked = [(text, values) for text, values in statements_of(desk, desk.claim) if "due_at" in text and "LIMIT" in text]
     assert asked
     for statement, values in asked:
-        assert [step.split(" (")[0] for step in steps_of(desk, statement, values)] == [
-            "SEARCH mission_task USING INDEX mission_task_by_due"
-        ]
+        # In the index's own order, which holds only what is due some time, until there are candidates enough.
+        assert steps_of(desk, statement, values) == ["SCAN mission_task USING INDEX mission_task_by_rank"]
 
 
 def test_nothing_that_happens_reads_a_whole_table(new_desk):

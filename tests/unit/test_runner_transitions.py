@@ -473,6 +473,28 @@ def test_a_run_that_has_ended_is_not_cancelled(desk):
 # ---------------------------------------------------------------- gates that wait
 
 
+def test_tasks_are_taken_by_their_runs_priority_and_then_by_how_long_they_wait(new_desk):
+    desk = new_desk(policy_with({"priorities_first": ("urgent", "High"), "priorities_last": ("low",)}))
+    words = ("low", None, "HIGH ", "some other word", "urgent", "high")
+    run_of = {}
+    for word in words:
+        desk.clock.move(seconds=1)
+        run_of[desk.start(plan(task("A")), priority=word)] = word
+    taken = [run_of[desk.claim().run_id] for _ in words]
+    assert taken == ["urgent", "HIGH ", "high", None, "some other word", "low"]
+    assert desk.claim() is None
+
+
+def test_an_urgent_task_that_is_not_due_holds_up_nobody(new_desk):
+    desk = new_desk()
+    desk.start(plan(task("A")), priority="urgent")
+    low = desk.start(plan(task("A")), priority="low")
+    desk.fault()  # and is tried again, later
+    assert desk.claim().run_id == low
+    desk.clock.move(minutes=1)
+    assert desk.claim().attempt == 2
+
+
 def at_a_gate(new_desk, **gates):
     desk = new_desk(policy_with(gates=gates))
     run_id = desk.start()
@@ -580,7 +602,7 @@ def test_what_is_done_at_a_gate_is_told_in_words(new_desk):
 
 
 def test_a_rejection_at_the_limit_is_told_in_words(new_desk):
-    desk, run_id = at_a_gate(new_desk, reminder_after_minutes=0.0, time_limit_minutes=60.0, on_time_limit="reject")
+    desk, _ = at_a_gate(new_desk, reminder_after_minutes=0.0, time_limit_minutes=60.0, on_time_limit="reject")
     desk.clock.move(minutes=60)
     (told,) = desk.store.look_at_gates()
     assert told.words == ("the wait is a risk of high severity; nobody decided within 60 minutes, so it is rejected")

@@ -1,0 +1,17 @@
+"""0003: tasks are taken by their run's priority. Those that are there already keep the place between the lists."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Add a task's place in the order of work."""
+    op.add_column("mission_task", sa.Column("rank", sa.Integer, nullable=False, server_default="0"))
+    is_due = sa.text("due_at is not null")
+    columns = ["rank", "due_at", "run_id", "position"]
+    op.create_index("mission_task_by_rank", "mission_task", columns, sqlite_where=is_due, postgresql_where=is_due)
