@@ -105,7 +105,7 @@ class Registry:
         ]
         plan = self.plans.get(mission_id)
         if plan is None:
-            return (*rejected, f"There is no mission {mission_id} in {self.raw_data}.", self._known_missions())
+            return (*rejected, f"There is no mission {mission_id!r} in {self.raw_data}.", self._known_missions())
         if not plan.tasks:
             unread = [r.sentence for r in self.rejected if r.data_set == _PLANS and r.mission_id is None]
             return (*rejected, *unread, f"It has no task in {_PLANS}.")

@@ -104,7 +104,7 @@ def test_reference_data_that_cannot_be_read_is_refused(load, tmp_path, policy):
 
 def test_an_unknown_mission_is_refused_with_those_that_there_are(load, tmp_path):
     assert refused(load(task("T1")), "X") == (
-        f"There is no mission X in {tmp_path / 'raw'}. Those that it has: M (Mission)."
+        f"There is no mission 'X' in {tmp_path / 'raw'}. Those that it has: M (Mission)."
     )
 
 
