@@ -105,7 +105,7 @@ def test_an_agent_that_never_answers_well_fails_its_task_and_the_run_with_exit_c
 
 
 @pytest.mark.parametrize(("arguments", "url", "statuses", "says"), [
-    (["X"], "http://127.0.0.1:1/", {}, "There is no mission X in"),
+    (["X"], "http://127.0.0.1:1/", {}, "There is no mission 'X' in"),
     (["M"], "http://127.0.0.1:1/", {"P": "paused"}, "No agent that is able to do T1 is available: P is paused."),
     (["M"], "http://example.org/", {}, "H has an endpoint that names the host example.org, which runner.http_hosts"),
 ])  # fmt: skip

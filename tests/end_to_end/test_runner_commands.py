@@ -262,7 +262,7 @@ def test_an_input_that_is_too_large_is_refused_by_its_name(tmp_path):
     ("arguments", "said"),
     [
         (["run", ""], "There is no mission '' in "),
-        (["run", "M9"], "There is no mission M9"),
+        (["run", "M9"], "There is no mission 'M9'"),
         (["status", "RUN_X"], "No run is called 'RUN_X'"),
         (["cancel", "RUN_X"], "RUN_X"),
         (["kpi", "RUN_X", "cost", "1"], "RUN_X"),

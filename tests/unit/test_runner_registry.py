@@ -193,7 +193,7 @@ def test_a_rejected_mission_target_or_capability_is_named(load):
     assert "Record 1 of mission_kpis.json was rejected:" in found
     found = refused(load(task("T1"), missions=[{"mission_id": "M", "owner": {"name": "Ada"}}]))
     assert "Record 1 of business_missions.json was rejected:" in found
-    assert "There is no mission M" in found
+    assert "There is no mission 'M'" in found
     found = refused(load(task("T1"), can={"T1": ["A", "Z"]}))
     assert "Record 1 of agent_capabilities_matrix.json was rejected: capable_agents names" in found
 
