@@ -53,6 +53,19 @@ class Section:
     notes: tuple[str, ...] = ()
 
 
+_FIRST_SCREEN = (
+    "as_of",
+    "status",
+    "interpretation",
+    "primary_driver",
+    "trend_insight",
+    "friction_signal",
+    "recommended_action",
+    "confidence",
+)
+"""The parts of a brief that its first screen needs: of hundreds of missions, the others are megabytes."""
+
+
 @dataclass(frozen=True)
 class Document:
     """A whole brief, ready to be set."""
@@ -81,7 +94,7 @@ def document_of(brief: Brief) -> Document:
     )
     sections = [section for make in makers if (section := make(brief)) is not None]
     return Document(
-        title=f"Mission brief as of {brief['as_of']}",
+        title=_title(brief),
         status=bare(brief["status"]),
         screen=_first_screen(brief),
         sections=(*sections, _path(brief), *filter(None, [_assumptions(brief)])),
@@ -89,9 +102,14 @@ def document_of(brief: Brief) -> Document:
     )
 
 
-def first_screen(brief: Brief) -> tuple[Entry, ...]:
-    """Return what an executive reads first: one status, driver, trend, friction, action, and how sure it is."""
-    return _first_screen(remarked(brief))
+def first_screen_of(brief: Brief) -> Document:
+    """Return only what an executive reads first: one status, driver, trend, friction, action, and how sure it is."""
+    brief = remarked({name: brief[name] for name in (*_FIRST_SCREEN, "evidence") if name in brief})
+    return Document(_title(brief), bare(brief["status"]), _first_screen(brief), sections=())
+
+
+def _title(brief: Brief) -> str:
+    return f"Mission brief as of {brief['as_of']}"
 
 
 def _first_screen(brief: Brief) -> tuple[Entry, ...]:

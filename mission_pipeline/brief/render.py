@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from mission_pipeline.brief.claims import plain
-from mission_pipeline.brief.document import Document, Entry, Section, Table, document_of
+from mission_pipeline.brief.document import Document, Entry, Section, Table, document_of, first_screen_of
 
 if TYPE_CHECKING:
     import jinja2
@@ -100,7 +100,10 @@ def json_of(brief: Mapping[str, Any]) -> str:
 
 def print_brief(console: Console, brief: Mapping[str, Any] | Document, *, only_first_screen: bool = False) -> None:
     """Print the brief on a console, fitted to its width; without a terminal it is plain text."""
-    document = as_document(brief)
+    if isinstance(brief, Document):
+        document = brief
+    else:
+        document = first_screen_of(brief) if only_first_screen else document_of(brief)
     for renderable in _screen(document):
         console.print(renderable)
     if only_first_screen:

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_pipeline.brief.claims import plain, value_at
-from mission_pipeline.brief.document import document_of, first_screen, win_sentence
+from mission_pipeline.brief.document import document_of, win_sentence
 from mission_pipeline.brief.render import json_of, markdown_of, text_of
 from mission_pipeline.contracts.judged import MISSION_TRIGGERS, PORTFOLIO_TRIGGERS
 from mission_pipeline.judge.confidence import Reason
@@ -482,7 +482,7 @@ def test_the_action_names_mission_task_owner_and_aim(policy):
     assert brief["recommended_action"]["aim"] == (
         "less than 5 minutes of waiting for approval per run; it is 9.5 minutes now."
     )
-    assert "Owner: Grace" in [plain(detail) for entry in first_screen(brief) for detail in entry.details]
+    assert "Owner: Grace" in [plain(detail) for entry in first_screen_of(brief).screen for detail in entry.details]
 
 
 def test_a_portfolio_trigger_takes_the_friction_of_the_portfolio(policy):
