@@ -20,11 +20,23 @@ READ_BY_JUDGE = (
 KPI = "days"
 
 
+class ManyPortfolios(Build):
+    """A build that is given one portfolio after the other, and only read otherwise: what it holds is not written again."""
+
+    def __init__(self) -> None:
+        super().__init__(duckdb.connect())
+        self.holds: dict[str, pl.DataFrame] = {}
+
+
 def write(build: Build, qualified_name: str, rows: list[dict[str, Any]], *, is_checked: bool = False) -> None:
     """Write rows with the contract's columns and types, checked or not; what a row does not name is NULL."""
     contract = contract_of(qualified_name)
     schema = contract.polars_schema()
     frame = pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+    if isinstance(build, ManyPortfolios):
+        if qualified_name in build.holds and frame.equals(build.holds[qualified_name], null_equal=True):
+            return
+        build.holds[qualified_name] = frame
     if is_checked:
         build.replace_table(contract, frame=frame)
         return

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given as examples
 from hypothesis import settings
 from hypothesis import strategies as st
-from judge_data import autonomy, build_in_memory, given, run
+from judge_data import ManyPortfolios, autonomy, given, run
 
 from mission_pipeline.judge.confidence import RecordCounts, confidence_as_of
 from mission_pipeline.judge.days import judge_all_days, scorecards_frame, snapshots_frame, triggers_frame
@@ -17,8 +17,7 @@ from mission_pipeline.judge.missions_as_of import missions_as_of
 
 FIRST = date(2026, 3, 1)
 DAYS = 6
-BUILD = build_in_memory()
-"""For one portfolio after the other: each writes every table that the judgement reads."""
+BUILD = ManyPortfolios()
 
 some_runs = st.lists(
     st.builds(

@@ -7,7 +7,7 @@ import polars as pl
 from hypothesis import event, settings
 from hypothesis import given as examples
 from hypothesis import strategies as st
-from judge_data import build_in_memory, given, run
+from judge_data import ManyPortfolios, given, run
 
 from mission_pipeline.judge.days import judge_all_days, scorecards_frame
 from mission_pipeline.judge.inputs import read_inputs
@@ -22,8 +22,7 @@ FIELDS = {
     "kpi": "kpi",
 }
 MISSIONS = "ABCDEF"
-BUILD = build_in_memory()
-"""For one portfolio after the other: each writes every table that the judgement reads."""
+BUILD = ManyPortfolios()
 
 
 def often(*values):
@@ -57,19 +56,28 @@ def portfolio(per_mission, seeds):
     return runs, events
 
 
-def statuses_with(policy, runs, events, changes):
-    """Every mission's status once each of some missions has one more run, its latest finished one but for a change."""
-    more, more_events = list(runs), list(events)
-    for mission, change in changes.items():
-        own = [one for one in runs if one["mission_id"] == mission]
-        place = max(place for place, one in enumerate(own) if one.get("status") in (None, "completed", "failed"))
-        more.append({**own[place], "run_date": AS_OF, **change})
-        latest, new = f"{mission}-{place + 1:04}", f"{mission}-{len(own) + 1:04}"
-        more_events += [{**one, "run_id": new} for one in events if one["run_id"] == latest]
-    given(BUILD, more, missions=list(MISSIONS), events=more_events)
+def statuses_with(policy, runs, events, tries):
+    """Every mission's status, for each try, once each of some missions has one more run: its latest but for a change.
+
+    All tries are judged as one portfolio, each with missions of its own: a mission's status is nobody else's.
+    """
+    every_run, every_event = [], []
+    for number, changes in enumerate(tries):
+        more, more_events = list(runs), list(events)
+        for mission, change in changes.items():
+            own = [one for one in runs if one["mission_id"] == mission]
+            place = max(place for place, one in enumerate(own) if one.get("status") in (None, "completed", "failed"))
+            more.append({**own[place], "run_date": AS_OF, **change})
+            latest, new = f"{mission}-{place + 1:04}", f"{mission}-{len(own) + 1:04}"
+            more_events += [{**one, "run_id": new} for one in events if one["run_id"] == latest]
+        every_run += [{**one, "mission_id": f"{number}{one['mission_id']}"} for one in more]
+        every_event += [{**one, "run_id": f"{number}{one['run_id']}"} for one in more_events]
+    missions = [f"{number}{mission}" for number in range(len(tries)) for mission in MISSIONS]
+    given(BUILD, every_run, missions=missions, events=every_event)
     days = judge_all_days(read_inputs(BUILD), policy, FIRST, AS_OF)
     cards = scorecards_frame(days).filter(pl.col("as_of_date") == AS_OF)
-    return dict(cards.select("mission_id", "status").iter_rows())
+    found = dict(cards.select("mission_id", "status").iter_rows())
+    return [{mission: found[f"{number}{mission}"] for mission in MISSIONS} for number in range(len(tries))]
 
 
 def levers_of(policy, runs, events):
@@ -79,19 +87,27 @@ def levers_of(policy, runs, events):
 
 def assert_that_each_change_is_needed_and_enough(policy, runs, events, levers):
     """Judge whole portfolios from scratch: with the change, with a little less of it, and with a run like the latest."""
-    for lever, field in FIELDS.items():
-        found = {one.mission_id: one for one in levers if one.lever == lever and one.is_reachable}
-        after = statuses_with(policy, runs, events, {m: {field: one.needed} for m, one in found.items()})
-        assert {after[mission] for mission in found} <= {"ON_TRACK"}
-        moved = {m: one for m, one in found.items() if one.needed != one.current}
-        # Of what is counted, one step less; of what is measured, 99 % of the way.
-        less = {
-            m: one.needed + 1 if lever in ("interventions", "escalations")
-            else one.current + 0.99 * (one.needed - one.current)
-            for m, one in moved.items()
-        }  # fmt: skip
-        nearly = statuses_with(policy, runs, events, {m: {field: value} for m, value in less.items()})
-        assert "ON_TRACK" not in {nearly[mission] for mission in moved}
+    reachable = {
+        lever: {one.mission_id: one for one in levers if one.lever == lever and one.is_reachable} for lever in FIELDS
+    }
+    moved = {
+        lever: {m: one for m, one in found.items() if one.needed != one.current} for lever, found in reachable.items()
+    }
+    with_all = [{m: {FIELDS[lever]: one.needed} for m, one in found.items()} for lever, found in reachable.items()]
+    # Of what is counted, one step less; of what is measured, 99 % of the way.
+    with_less = [
+        {
+            m: {
+                FIELDS[lever]: one.needed + 1 if lever in ("interventions", "escalations")
+                else one.current + 0.99 * (one.needed - one.current)
+            }
+            for m, one in found.items()
+        } for lever, found in moved.items()
+    ]  # fmt: skip
+    statuses = statuses_with(policy, runs, events, with_all + with_less)
+    for lever, after, nearly in zip(FIELDS, statuses[: len(FIELDS)], statuses[len(FIELDS) :], strict=True):
+        assert {after[mission] for mission in reachable[lever]} <= {"ON_TRACK"}
+        assert "ON_TRACK" not in {nearly[mission] for mission in moved[lever]}
 
 
 @settings(max_examples=8)
@@ -99,7 +115,7 @@ def assert_that_each_change_is_needed_and_enough(policy, runs, events, levers):
 def test_the_change_turns_the_status_and_99_percent_of_it_does_not(policy, per_mission, seeds):
     runs, events = portfolio(per_mission, seeds)
     levers = levers_of(policy, runs, events)
-    before = statuses_with(policy, runs, events, {})
+    [before] = statuses_with(policy, runs, events, [{}])
     assert {one.mission_id for one in levers} == {m for m, s in before.items() if s in ("WATCH", "ATTENTION_REQUIRED")}
     for one in levers:
         if one.is_reachable and one.needed != one.current:
@@ -112,17 +128,17 @@ def test_the_change_turns_the_status_and_99_percent_of_it_does_not(policy, per_m
 def test_what_is_not_reachable_is_so_at_every_count_and_at_best(policy, per_mission, seeds):
     runs, events = portfolio(per_mission, seeds)
     levers = levers_of(policy, runs, events)
+    closed, tries = [], []
     for lever, field in FIELDS.items():
-        closed = {
+        of_lever = {
             one.mission_id: one for one in levers
             if one.lever == lever and not one.is_reachable and one.current is not None
         }  # fmt: skip
-        tries = [5.0, 4.0, 2.5] if lever == "kpi" else [0, 1, 2]
-        for value in tries:
-            after = statuses_with(
-                policy, runs, events, {m: {field: min(value, one.current)} for m, one in closed.items()}
-            )
-            assert "ON_TRACK" not in {after[mission] for mission in closed}
+        for value in [5.0, 4.0, 2.5] if lever == "kpi" else [0, 1, 2]:
+            closed.append(set(of_lever))
+            tries.append({m: {field: min(value, one.current)} for m, one in of_lever.items()})
+    for missions, after in zip(closed, statuses_with(policy, runs, events, tries), strict=True):
+        assert "ON_TRACK" not in {after[mission] for mission in missions}
 
 
 def test_every_lever_but_overrun_is_found_in_some_of_many_missions(policy):

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_pipeline.brief.claims import plain, value_at
-from mission_pipeline.brief.document import document_of, win_sentence
+from mission_pipeline.brief.document import document_of, first_screen_of, win_sentence
 from mission_pipeline.brief.render import json_of, markdown_of, text_of
 from mission_pipeline.contracts.judged import MISSION_TRIGGERS, PORTFOLIO_TRIGGERS
 from mission_pipeline.judge.confidence import Reason
