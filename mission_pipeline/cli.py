@@ -7,7 +7,6 @@ by the commands that need it, so that ``mission brief`` and ``--help`` answer at
 from __future__ import annotations
 
 import atexit
-import gc
 import io
 import json
 import os
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from mission_pipeline.errors import MissionPipelineError
-from mission_pipeline.memory import keep_freed_memory
+from mission_pipeline.memory import collect_rarely, keep_freed_memory
 from mission_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -118,9 +117,7 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets "?" for a letter, not a fault
-    # A command loads thousands of classes that stay. Searching them for garbage takes a tenth of a small refresh, and
-    # the rows of a large one are not Python's to collect.
-    gc.set_threshold(100_000, *gc.get_threshold()[1:])
+    collect_rarely(100_000)
     keep_freed_memory()
     try:
         app()
@@ -168,6 +165,7 @@ def refresh(
     settings = _settings(raw_data, warehouse, policy)
     say = _progress()
     say(f"reading {settings.raw_data}")
+    collect_rarely(1_000_000)  # it ends soon, and what a worker would pile up in months it does not
     from mission_pipeline.orchestration.refresh import run_refresh
 
     outcome = run_refresh(settings, as_of=_day(as_of), rebuild=rebuild, on_progress=say)
@@ -374,6 +372,7 @@ def backfill(
         raise MissionPipelineError(f"--to {last:%Y-%m-%d} is before --from {first:%Y-%m-%d}. Exchange the two days.")
     say = _progress()
     say(f"reading {settings.raw_data}")
+    collect_rarely(1_000_000)
     from mission_pipeline.orchestration.refresh import run_backfill
 
     outcome = run_backfill(settings, first=first.date(), last=last.date(), on_progress=say)
