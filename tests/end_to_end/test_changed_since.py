@@ -6,14 +6,14 @@ from types import SimpleNamespace
 
 import duckdb
 import pytest
-from conftest import copied, refresh_into
+from conftest import copied, once_for_all_workers, work_through
 from portfolios import OTHER_PORTFOLIO_LOGS, OTHER_PORTFOLIO_RUNS, log, run, write_records, write_reference
 
 from mission_pipeline.cli import app
 from mission_pipeline.errors import MissionPipelineError, PolicyFault, WarehouseFault
 from mission_pipeline.orchestration.comparison import compare_day
-from mission_pipeline.orchestration.refresh import run_refresh
 from mission_pipeline.settings import SHIPPED_POLICY_FILE, Settings
+from mission_pipeline.warehouse import Warehouse
 
 NOW = "2026-03-07T06:00:00"
 DAY, DAY_AFTER = date(2026, 3, 4), date(2026, 3, 6)
@@ -24,7 +24,7 @@ def settings_of(folder, policy_file=SHIPPED_POLICY_FILE):
 
 
 def refresh(folder, day, **options):
-    return refresh_into(folder / "raw", folder / "warehouse", now=NOW, as_of=day, **options)
+    return work_through(folder / "raw", folder / "warehouse", now=NOW, as_of=day, **options)
 
 
 def stored_row(warehouse, day):
@@ -44,19 +44,24 @@ def every_file(folder):
 @pytest.fixture(scope="module")
 def corrected(tmp_path_factory):
     """A brief of one day; then a corrected run of before, a late log, and runs of the days after, briefed as well."""
-    folder = tmp_path_factory.mktemp("corrected")
-    write_reference(folder / "raw")
-    write_records(folder / "raw" / "mission_runs.json", OTHER_PORTFOLIO_RUNS[:4])
-    write_records(folder / "raw" / "task_execution_logs" / "a.ndjson.gz", OTHER_PORTFOLIO_LOGS[:4])
-    write_records(folder / "raw" / "task_execution_logs" / "b.json", OTHER_PORTFOLIO_LOGS[8:10])
-    _, warehouse, brief = refresh(folder, DAY)
-    before = (stored_row(warehouse, DAY), brief_files(folder, DAY))
-    better = {**OTHER_PORTFOLIO_RUNS[0], "kpis": {"recovery_minutes": 35}, "human_interventions": 4}
-    write_records(folder / "raw" / "mission_runs.json", [better, *OTHER_PORTFOLIO_RUNS[1:4]])
-    write_records(folder / "raw" / "mission_runs" / "late.jsonl", OTHER_PORTFOLIO_RUNS[5:])
-    write_records(folder / "raw" / "task_execution_logs" / "late.json", [log("o2", "OPS", "d2", "B2", 55)])
-    _, warehouse, _ = refresh(folder, DAY_AFTER)
-    return folder, warehouse, brief, before
+
+    def make(folder):
+        raw = folder / "raw"
+        write_reference(raw)
+        write_records(raw / "mission_runs.json", OTHER_PORTFOLIO_RUNS[:4])
+        write_records(raw / "task_execution_logs" / "a.ndjson.gz", OTHER_PORTFOLIO_LOGS[:4])
+        write_records(raw / "task_execution_logs" / "b.json", OTHER_PORTFOLIO_LOGS[8:10])
+        warehouse, brief = refresh(folder, DAY)
+        before = (stored_row(warehouse, DAY), brief_files(folder, DAY))
+        better = {**OTHER_PORTFOLIO_RUNS[0], "kpis": {"recovery_minutes": 35}, "human_interventions": 4}
+        write_records(raw / "mission_runs.json", [better, *OTHER_PORTFOLIO_RUNS[1:4]])
+        write_records(raw / "mission_runs" / "late.jsonl", OTHER_PORTFOLIO_RUNS[5:])
+        write_records(raw / "task_execution_logs" / "late.json", [log("o2", "OPS", "d2", "B2", 55)])
+        refresh(folder, DAY_AFTER)
+        return brief, before
+
+    folder, (brief, before) = once_for_all_workers(tmp_path_factory, "corrected", make)
+    return folder, Warehouse(folder / "warehouse"), brief, before
 
 
 def test_late_and_corrected_data_leaves_an_old_brief_as_it_was(corrected):
@@ -126,11 +131,14 @@ def test_a_comparison_has_no_page(corrected):
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory):
     """A brief of the first day, with two runs."""
-    folder = tmp_path_factory.mktemp("two runs")
-    write_reference(folder / "raw")
-    write_records(folder / "raw" / "mission_runs.json", OTHER_PORTFOLIO_RUNS[:2])
-    write_records(folder / "raw" / "task_execution_logs.json", OTHER_PORTFOLIO_LOGS[:2])
-    refresh(folder, date(2026, 3, 1))
+
+    def make(folder):
+        write_reference(folder / "raw")
+        write_records(folder / "raw" / "mission_runs.json", OTHER_PORTFOLIO_RUNS[:2])
+        write_records(folder / "raw" / "task_execution_logs.json", OTHER_PORTFOLIO_LOGS[:2])
+        refresh(folder, date(2026, 3, 1))
+
+    folder, _ = once_for_all_workers(tmp_path_factory, "two runs", make)
     return SimpleNamespace(settings=settings_of(folder))
 
 
@@ -153,7 +161,7 @@ def test_other_limits_than_those_that_judged_are_refused_until_a_refresh(two_run
     assert other.read_text(encoding="utf-8") != text
     with pytest.raises(PolicyFault, match=r"\(health\.on_track_from differ\)\. Run `mission refresh`"):
         compare_day(settings_of(tmp_path, other), None)
-    run_refresh(settings_of(tmp_path, other), as_of=date(2026, 3, 5), on_progress=lambda _: None)
+    refresh(tmp_path, date(2026, 3, 5), policy_file=other)
     found = compare_day(settings_of(tmp_path, other), date(2026, 3, 1))
     assert found["causes"]["files"] == []
     assert found["causes"]["policy"]["then"]["sha256"] != found["causes"]["policy"]["today"]["sha256"]

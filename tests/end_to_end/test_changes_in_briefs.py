@@ -1,22 +1,23 @@
-"""What changed since the last brief, on real refreshes: which brief is the last, what its claims yield, what is told."""
+"""What changed since the last brief, on refreshes of real files: which brief is the last, what its claims yield, what is told."""
 
+import shutil
 from datetime import date
 
 import pytest
 from claim_checks import differing, unclaimed, unproven
-from conftest import refresh_into
+from conftest import once_for_all_workers, work_through
 from portfolios import OTHER_PORTFOLIO_LOGS, OTHER_PORTFOLIO_RUNS, run, write_records, write_reference
 
 from mission_pipeline.brief.claims import is_same, value_at, without_claims
 from mission_pipeline.brief.document import document_of
+from mission_pipeline.warehouse import Warehouse
 
 NOW = "2026-03-09T06:00:00"
 FIRST, LAST = date(2026, 3, 2), date(2026, 3, 6)
 
 
 def refresh(folder, day, name="warehouse"):
-    _, warehouse, brief = refresh_into(folder / "raw", folder / name, now=NOW, as_of=day)
-    return warehouse, brief
+    return work_through(folder / "raw", folder / name, now=NOW, as_of=day)
 
 
 def brief_files(folder, name="warehouse"):
@@ -25,15 +26,17 @@ def brief_files(folder, name="warehouse"):
 
 @pytest.fixture(scope="module")
 def two_briefs(tmp_path_factory):
-    """A brief of one day, and of a later one by which more had been run."""
-    folder = tmp_path_factory.mktemp("two")
-    write_reference(folder / "raw")
-    better = run("o6", "OPS", "2026-03-06T09:00:00Z", "2026-03-06T10:00:00Z", kpis={"recovery_minutes": 36})
-    write_records(folder / "raw" / "mission_runs.json", [*OTHER_PORTFOLIO_RUNS, better])
-    write_records(folder / "raw" / "task_execution_logs.json", OTHER_PORTFOLIO_LOGS)
-    _, first = refresh(folder, FIRST)
-    warehouse, last = refresh(folder, LAST)
-    return folder, warehouse, first, last
+    """A brief of one day, and of a later one by which more had been run; a test that changes them takes a copy."""
+
+    def make(folder):
+        write_reference(folder / "raw")
+        better = run("o6", "OPS", "2026-03-06T09:00:00Z", "2026-03-06T10:00:00Z", kpis={"recovery_minutes": 36})
+        write_records(folder / "raw" / "mission_runs.json", [*OTHER_PORTFOLIO_RUNS, better])
+        write_records(folder / "raw" / "task_execution_logs.json", OTHER_PORTFOLIO_LOGS)
+        return [refresh(folder, day)[1] for day in (FIRST, LAST)]
+
+    folder, (first, last) = once_for_all_workers(tmp_path_factory, "two briefs", make)
+    return folder, Warehouse(folder / "warehouse"), first, last
 
 
 def test_the_first_brief_has_nothing_to_compare_with(two_briefs):
@@ -95,21 +98,19 @@ def test_the_section_tells_no_figure_and_no_name_without_a_claim(two_briefs):
         assert not any(name in fixed for name in names), text
 
 
-def test_the_same_briefs_again_are_the_same_bytes(two_briefs):
-    folder, *_ = two_briefs
-    before = brief_files(folder)
-    refresh(folder, LAST)
-    assert brief_files(folder) == before
-    refresh(folder, FIRST, "other")
-    refresh(folder, LAST, "other")
-    assert brief_files(folder, "other") == before
+def test_the_same_briefs_again_are_the_same_bytes(two_briefs, tmp_path):
+    before = brief_files(two_briefs[0])
+    shutil.copytree(two_briefs[0], tmp_path, dirs_exist_ok=True)
+    refresh(tmp_path, LAST)
+    assert brief_files(tmp_path) == before
+    refresh(tmp_path, FIRST, "other")
+    refresh(tmp_path, LAST, "other")
+    assert brief_files(tmp_path, "other") == before
 
 
 def test_a_day_briefed_later_compares_with_the_newest_brief_before_it(two_briefs, tmp_path):
-    folder, *_ = two_briefs
-    (tmp_path / "raw").symlink_to(folder / "raw")
-    refresh(tmp_path, FIRST)
-    _, last = refresh(tmp_path, LAST)
+    folder, _, _, last = two_briefs
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     stored = brief_files(tmp_path)[f"{LAST}.json"]
     between = date(2026, 3, 4)
     _, brief = refresh(tmp_path, between)

@@ -4,12 +4,13 @@ import json
 import re
 import subprocess
 import sys
+from datetime import date
 from types import SimpleNamespace
 
 import pytest
 from claim_checks import differing, unclaimed, unproven
 from command import mission, mission_process
-from conftest import refresh_into
+from conftest import once_for_all_workers, work_through
 from portfolios import (
     OTHER_PORTFOLIO_LOGS,
     OTHER_PORTFOLIO_REFERENCE,
@@ -23,6 +24,7 @@ from portfolios import (
 
 from mission_pipeline.brief.run_facts import read_run_facts
 from mission_pipeline.brief.run_report import compose_run_report, run_document_of
+from mission_pipeline.warehouse import Warehouse
 
 HOSTILE = "<b>8 O'Hara | *x*</b> [y](http://z)"
 SHIPPED_RUNS = [
@@ -60,10 +62,7 @@ Next             Bring T5 "Draft personalized outreach email", done by agent A4
 """
 
 
-@pytest.fixture(scope="module")
-def other(tmp_path_factory):
-    """The other portfolio, with a mission of hostile names, a blocked run, a rejected run, and reported events."""
-    folder = tmp_path_factory.mktemp("other portfolio")
+def make_other(folder):
     raw, reference = folder / "raw", {name: list(rows) for name, rows in OTHER_PORTFOLIO_REFERENCE.items()}
     reference["business_missions"].append(
         {"mission_id": "X'1", "mission_name": HOSTILE, "description": HOSTILE, "owner": HOSTILE}
@@ -100,8 +99,14 @@ def other(tmp_path_factory):
     write_records(raw / "mission_runs.json", OTHER_PORTFOLIO_RUNS + runs)
     write_records(raw / "task_execution_logs.json", OTHER_PORTFOLIO_LOGS + logs)
     write_records(raw / "mission_risk_events.json", events)
-    _, warehouse, _ = refresh_into(raw, folder / "warehouse", now="2026-03-07T06:00:00")
-    return SimpleNamespace(warehouse=warehouse, folder=folder / "warehouse")
+    work_through(raw, folder / "warehouse", now="2026-03-07T06:00:00", as_of=date(2026, 3, 6))
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """The other portfolio, with a mission of hostile names, a blocked run, a rejected run, and reported events."""
+    folder, _ = once_for_all_workers(tmp_path_factory, "portfolio of reports", make_other)
+    return SimpleNamespace(warehouse=Warehouse(folder / "warehouse"), folder=folder / "warehouse")
 
 
 def check_claims(warehouse, run_id):

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
 from command import mission, mission_process
+from conftest import once_for_all_workers
 from shipped_sample import SAMPLE
 
 NOW = {"MISSION_NOW": "2026-02-07T06:00:00"}
@@ -16,8 +18,12 @@ NOW = {"MISSION_NOW": "2026-02-07T06:00:00"}
 @pytest.fixture(scope="module")
 def refreshed(tmp_path_factory):
     """One refresh by the command, as a process: what it printed, and where it wrote."""
-    folder = tmp_path_factory.mktemp("refresh") / "ware house"
-    return folder, mission_process("refresh", "--raw-data", SAMPLE, "--warehouse", folder, **NOW)
+
+    def make(folder):
+        return mission_process("refresh", "--raw-data", SAMPLE, "--warehouse", folder / "ware house", **NOW)
+
+    folder, result = once_for_all_workers(tmp_path_factory, "refreshed by the command", make)
+    return folder / "ware house", result
 
 
 def test_a_refresh_prints_progress_the_first_screen_and_where_everything_is(refreshed):
@@ -59,8 +65,9 @@ def test_exports_have_a_record_per_day_and_per_agent(refreshed):
     assert [agent["agent_id"] for agent in agents] == ["A1", "A2", "A3", "A4", "A5"]
 
 
-def test_a_backfill_makes_the_briefs_of_past_days_and_keeps_the_newest(refreshed):
-    raw, (folder, _) = SAMPLE, refreshed
+def test_a_backfill_makes_the_briefs_of_past_days_and_keeps_the_newest(refreshed, tmp_path):
+    raw, folder = SAMPLE, tmp_path / "ware house"
+    shutil.copytree(refreshed[0], folder)
     done = mission("refresh", "--raw-data", raw, "--warehouse", folder, "--json", **NOW)
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)

@@ -5,7 +5,7 @@ import random
 from datetime import date
 
 import pytest
-from conftest import copied, refresh_into
+from conftest import copied, refresh_into, work_through
 from portfolios import (
     OTHER_PORTFOLIO_LOGS,
     OTHER_PORTFOLIO_RUNS,
@@ -20,6 +20,7 @@ from shipped_sample import SAMPLE
 from mission_pipeline.errors import InputFault
 
 NOW = "2026-03-07T06:00:00"
+DAY = date(2026, 3, 6)
 HISTORY = {"marts.executive_briefs", "marts.verdict_figures", "quality.loaded_files"}
 """What records when things were done, and so differs between one step and several."""
 
@@ -44,7 +45,7 @@ def briefs(folder):
 def test_two_refreshes_give_byte_identical_briefs(shipped, tmp_path):
     first = briefs(shipped.settings.warehouse)
     assert {"2026-02-06.json", "2026-02-06.md"} <= set(first)
-    refresh_into(SAMPLE, tmp_path / "two", now="2026-02-09T06:00:00")
+    work_through(SAMPLE, tmp_path / "two", now="2026-02-09T06:00:00", as_of=date(2026, 2, 6))
     assert first == briefs(tmp_path / "two")
     copied(shipped, tmp_path)
     refresh_into(SAMPLE, tmp_path / "warehouse", now="2026-02-10T06:00:00")
@@ -60,7 +61,9 @@ def test_shuffled_records_give_the_same_figures(shipped, tmp_path):
             random.Random(7).shuffle(records)
         (raw / file.name).write_text(json.dumps(records), encoding="utf-8")
     plain_brief = dict(shipped.brief)
-    _, shuffled, shuffled_brief = refresh_into(raw, tmp_path / "shuffled", now="2026-02-07T06:00:00")
+    shuffled, shuffled_brief = work_through(
+        raw, tmp_path / "shuffled", now="2026-02-07T06:00:00", as_of=date(2026, 2, 6)
+    )
     assert tables(shuffled) == tables(shipped.warehouse)
     for brief in (plain_brief, shuffled_brief):
         del brief["inputs"]  # names the files' hashes, which do differ
@@ -75,16 +78,16 @@ def test_a_refresh_in_steps_equals_one_from_scratch(tmp_path):
     # The logs of o5 come before their run, the run of SAT before its mission's KPIs change, o1 is corrected in place.
     write_records(raw / "mission_runs.json", OTHER_PORTFOLIO_RUNS[:2])
     write_records(raw / "task_execution_logs" / "a.ndjson.gz", OTHER_PORTFOLIO_LOGS)
-    refresh_into(raw, tmp_path / "steps", now=NOW)
+    work_through(raw, tmp_path / "steps", now=NOW, as_of=DAY)
     write_records(raw / "mission_runs" / "b.jsonl", OTHER_PORTFOLIO_RUNS[2:])
-    refresh_into(raw, tmp_path / "steps", now=NOW)
+    work_through(raw, tmp_path / "steps", now=NOW, as_of=DAY)
     write_records(raw / "mission_runs.json", [corrected, OTHER_PORTFOLIO_RUNS[1]])
-    refresh_into(raw, tmp_path / "steps", now=NOW)
+    work_through(raw, tmp_path / "steps", now=NOW, as_of=DAY)
     write_records(raw / "mission_runs" / "c.jsonl", [{**OTHER_PORTFOLIO_RUNS[3], "status": "no such status"}])
     write_records(raw / "mission_runs" / "a.jsonl", [run("o6", "OPS", "2026-03-06T01:00:00Z", "2026-03-06T02:00:00Z")])
     write_records(raw / "task_execution_logs" / "late.json", [log("r2", "SAT", "s1", "B3", 6, attempt=2)])
-    _, in_steps, _ = refresh_into(raw, tmp_path / "steps", now=NOW, as_of=date(2026, 3, 6))
-    _, at_once, _ = refresh_into(raw, tmp_path / "scratch", now=NOW, as_of=date(2026, 3, 6))
+    _, in_steps, _ = refresh_into(raw, tmp_path / "steps", now=NOW, as_of=DAY)
+    at_once, _ = work_through(raw, tmp_path / "scratch", now=NOW, as_of=DAY)
     assert tables(in_steps) == tables(at_once)
     with in_steps.published() as connection:
         assert connection.sql("select rule, count(*) from quality.rejected_rows group by 1").fetchall() == [
@@ -97,7 +100,7 @@ def test_a_record_that_vanishes_is_kept_until_a_rebuild(other_portfolio, tmp_pat
     raw = tmp_path / "raw"
     copied(other_portfolio, tmp_path)
     (raw / "mission_runs" / "2026-03" / "02.jsonl").unlink()
-    _, warehouse, _ = refresh_into(raw, tmp_path / "warehouse", now=NOW)
+    warehouse, _ = work_through(raw, tmp_path / "warehouse", now=NOW, as_of=DAY)
 
     def runs_and_retained():
         with warehouse.published() as connection:
@@ -108,7 +111,7 @@ def test_a_record_that_vanishes_is_kept_until_a_rebuild(other_portfolio, tmp_pat
         return runs, retained
 
     assert runs_and_retained() == (7, 2)
-    refresh_into(raw, tmp_path / "warehouse", now=NOW, rebuild=True)
+    work_through(raw, tmp_path / "warehouse", now=NOW, as_of=DAY, rebuild=True)
     assert runs_and_retained() == (5, 0)
 
 
@@ -122,20 +125,20 @@ def test_a_failed_refresh_leaves_the_warehouse_and_the_briefs_as_they_were(other
     assert warehouse.published_file.read_bytes() == published
     assert briefs(folder) == written
     (raw / "mission_runs" / "2026-03" / "05.json").unlink()
-    _, again, _ = refresh_into(raw, folder, now=NOW)
+    again, _ = work_through(raw, folder, now=NOW, as_of=DAY)
     assert tables(again) == tables(other_portfolio.warehouse)
 
 
 def test_an_older_day_uses_only_what_had_ended_by_then(tmp_path):
     raw = tmp_path / "raw"
     write_other_portfolio(raw)
-    _, _, then = refresh_into(raw, tmp_path / "later", now=NOW, as_of=date(2026, 3, 2))
+    _, then = work_through(raw, tmp_path / "later", now=NOW, as_of=date(2026, 3, 2))
     write_records(raw / "mission_runs.json", OTHER_PORTFOLIO_RUNS[:2])
     (raw / "mission_runs" / "2026-03" / "04.json.gz").unlink()
     write_records(raw / "task_execution_logs" / "b.json", [])
     logs = [record for record in OTHER_PORTFOLIO_LOGS if record["run_id"] in ("o1", "o2", "r1")]
     write_records(raw / "task_execution_logs" / "a.ndjson.gz", logs)
-    _, _, known_then = refresh_into(raw, tmp_path / "then", now=NOW, as_of=date(2026, 3, 2))
+    _, known_then = work_through(raw, tmp_path / "then", now=NOW, as_of=date(2026, 3, 2))
     for key in (
         "status",
         "primary_driver",

@@ -59,10 +59,9 @@ def agents(count):
     return pl.DataFrame([{"agent_id": f"A{number}"} for number in range(count)], schema=Agents.polars_schema())
 
 
-@pytest.fixture
-def warehouse(tmp_path):
-    """A published warehouse with one agent, and a build file that has two by now."""
-    made = Warehouse(tmp_path / "a warehouse")
+@pytest.fixture(scope="module")
+def published_once(tmp_path_factory):
+    made = Warehouse(tmp_path_factory.mktemp("published") / "a warehouse")
     with made.build() as build:
         for contract in ALL_CONTRACTS:
             build.ensure_table(contract)
@@ -70,6 +69,13 @@ def warehouse(tmp_path):
         made.publish(build, published_views())
         build.replace_table(Agents, frame=agents(2))
     return made
+
+
+@pytest.fixture
+def warehouse(published_once, tmp_path):
+    """A published warehouse with one agent, and a build file that has two by now."""
+    shutil.copytree(published_once.folder, tmp_path / "a warehouse")
+    return Warehouse(tmp_path / "a warehouse")
 
 
 def published_agents(warehouse):

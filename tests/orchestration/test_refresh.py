@@ -90,14 +90,6 @@ def test_the_ui_sees_the_run_its_brief_and_its_checks(shipped):
         assert rows.asset_materialization.metadata["dagster/row_count"].value == 8
 
 
-def test_dagster_writes_its_lines_to_a_file_and_not_to_the_terminal(settings, capfd):
-    refresh(settings)
-    printed = capfd.readouterr()
-    assert printed.out == ""
-    assert printed.err == ""
-    assert "brief written" in (settings.dagster_home / "dagster.log").read_text(encoding="utf-8")
-
-
 def test_a_bad_value_fails_its_blocking_check_and_nothing_is_published(settings, monkeypatch):
     """A bad value is planted behind the program's own rules: a share above 1."""
     before = published_files(settings)
@@ -233,11 +225,12 @@ def test_a_damaged_published_file_does_not_stand_in_the_way(settings):
     assert refresh(settings, as_of=date(2026, 2, 1)).as_of == date(2026, 2, 1)
 
 
-def test_the_first_and_the_last_day_with_data_can_be_judged(settings):
-    assert refresh(settings, as_of=date(2026, 2, 1)).as_of == date(2026, 2, 1)
-    today = run_backfill(settings, first=NOW.date(), last=NOW.date(), on_progress=lambda _: None)
-    assert today.as_of == NOW.date()
-    assert {file.name for file in today.brief_files} == {"2026-02-07.md", "2026-02-07.html", "2026-02-07.json"}
+def test_every_day_from_the_first_with_data_to_today_can_be_judged(settings):
+    whole = run_backfill(settings, first=date(2026, 2, 1), last=NOW.date(), on_progress=lambda _: None)
+    assert whole.as_of == NOW.date()
+    assert {file.name for file in whole.brief_files} == {
+        f"2026-02-0{day}.{suffix}" for day in range(1, 8) for suffix in ("md", "html", "json")
+    }
 
 
 def test_a_policy_that_is_not_valid_is_refused_before_anything_is_written(tmp_path):
@@ -296,7 +289,8 @@ def test_a_day_that_was_not_judged_is_not_briefed(settings):
     assert "have not been judged yet" in failure.step_failure_data.user_failure_data.description
 
 
-def test_a_run_waits_for_the_one_that_is_going_on_and_says_so_when_it_takes_too_long(settings, monkeypatch):
+def test_a_run_waits_for_the_one_that_is_going_on_and_no_run_writes_to_the_terminal(settings, capfd, monkeypatch):
+    """One that waits too long says so. Dagster's lines, of that run and of the next, go to a file."""
     monkeypatch.setattr("mission_pipeline.orchestration.resources.LOCK_WAIT_SECONDS", 0.2)
     with (
         Warehouse(settings.warehouse).exclusive(),
@@ -304,6 +298,10 @@ def test_a_run_waits_for_the_one_that_is_going_on_and_says_so_when_it_takes_too_
     ):
         refresh(settings)
     refresh(settings)
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert printed.err == ""
+    assert "brief written" in (settings.dagster_home / "dagster.log").read_text(encoding="utf-8")
 
 
 def test_the_next_run_clears_up_after_one_that_was_killed(settings):
