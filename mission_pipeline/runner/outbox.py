@@ -5,7 +5,8 @@ come the appends, synced; then the rows are marked in the store; then the journa
 crash finishes what the journal says, and can tell from the files' sizes how far it got. Comparing the files' ends with
 the rows still waiting would not do: a run that ends meanwhile puts its rows, which are older, in front of them.
 
-A full disk, a crash or a torn line loses nothing: a row stays in the outbox until it is marked.
+A full disk, a crash or a torn line loses nothing: a row stays in the outbox until it is marked, and a file that
+somebody else has cut short in the middle of a line gets again whatever of it the store remembers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +49,9 @@ class Outbox(Protocol):
 
     def mark_exported(self, ids: list[int]) -> None:
         """Mark rows, durably; a row that is marked already stays so."""
+
+    def told_telemetry(self, data_set: str, month: str) -> Sequence[str]:
+        """Return the lines of a data set that were marked, in order, of rows made in a month (YYYY-MM)."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ def _export(store: Outbox, raw_data: Path, journal: int, failpoints: Failpoints)
         exported += len(ids)
     while rows := store.pending_telemetry(ROWS_AT_ONCE):
         ids = [row.id for row in rows]
-        appends = _planned(rows, raw_data, store.store_id)
+        appends = _planned(rows, raw_data, store)
         _write_journal(journal, ids, appends)
         failpoints.reach("before_append")
         for append in appends:
@@ -117,45 +122,82 @@ def _export(store: Outbox, raw_data: Path, journal: int, failpoints: Failpoints)
     return exported
 
 
-def _planned(rows: Sequence[TelemetryRow], raw_data: Path, store_id: str) -> list[_Append]:
+def _planned(rows: Sequence[TelemetryRow], raw_data: Path, store: Outbox) -> list[_Append]:
     """Return what goes to which file, in the rows' order; each file ends with a whole line from here on."""
-    texts: dict[str, list[str]] = {}
+    texts: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        name = f"{row.data_set}/runner-{store_id}-{row.created_at:%Y-%m}.jsonl"
-        texts.setdefault(name, []).append(f"{row.line}\n")
-    return [_Append(name, _whole_size(raw_data / name), "".join(lines)) for name, lines in texts.items()]
+        texts.setdefault((row.data_set, f"{row.created_at:%Y-%m}"), []).append(f"{row.line}\n")
+    appends = []
+    for (data_set, month), lines in texts.items():
+        name = f"{data_set}/runner-{store.store_id}-{month}.jsonl"
+        size, half = _end_of(raw_data / name)
+        if half:
+            told = [f"{line}\n".encode() for line in store.told_telemetry(data_set, month)]
+            size = _mend(raw_data / name, size, half, told)
+            lines = [*_lost(raw_data / name, told), *lines]
+        appends.append(_Append(name, size, "".join(lines)))
+    return appends
 
 
-def _whole_size(path: Path) -> int:
-    """Cut what is half a line at a file's end, and return its size in bytes; 0 without a file.
+def _end_of(path: Path) -> tuple[int, bytes]:
+    """Return how many bytes of whole lines a file has, and what follows them; nothing without a file.
 
-    The journal repairs what this program left. Half a line without a journal is somebody else's: an editor that wrote
-    no last line break keeps its record.
+    An editor that wrote no last line break has written a record all the same: it gets one.
     """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return 0
+        return 0, b""
     try:
         size = os.fstat(handle).st_size
         if size == 0 or os.pread(handle, 1, size - 1) == b"\n":
-            return size
+            return size, b""
         tail, start = b"", size
         while start > 0 and b"\n" not in tail:
             step = min(_TAIL_BYTES, start)
             start -= step
             tail = os.pread(handle, step, start) + tail
         last = tail[tail.rfind(b"\n") + 1 :]
-        if _is_object(last):
+        if not _is_object(last):
+            return size - len(last), last
+        os.pwrite(handle, b"\n", size)
+        os.fsync(handle)
+        return size + 1, b""
+    finally:
+        os.close(handle)
+
+
+def _mend(path: Path, size: int, half: bytes, known: Iterable[bytes]) -> int:
+    """Cut half a line that begins a known one; end any other, so that a refresh tells of it. Return the file's size.
+
+    The journal repairs what this program left. Half a line without a journal is somebody else's.
+    """
+    is_known = any(line.startswith(half) for line in known)
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        if is_known:
+            os.ftruncate(handle, size)
+        else:
+            size += len(half)
             os.pwrite(handle, b"\n", size)
             size += 1
-        else:
-            size -= len(last)
-            os.ftruncate(handle, size)
         os.fsync(handle)
         return size
     finally:
         os.close(handle)
+
+
+def _lost(path: Path, told: Sequence[bytes]) -> list[str]:
+    """Return the lines that were written to a file and are there no more, in order; one written twice counts twice."""
+    with path.open("rb") as file:
+        there = Counter(file)
+    lost = []
+    for line in told:
+        if there[line]:
+            there[line] -= 1
+        else:
+            lost.append(line.decode("utf-8"))
+    return lost
 
 
 def _is_object(text: bytes) -> bool:
@@ -175,7 +217,10 @@ def _bring(raw_data: Path, append: _Append, failpoints: Failpoints) -> None:
         size = os.fstat(handle).st_size
         there = os.pread(handle, len(text), append.size) if size > append.size else b""
         if size < append.size or not text.startswith(there):  # somebody changed it since; what they wrote stays
-            start, missing = _whole_size(path), text
+            start, half = _end_of(path)
+            if half:
+                start = _mend(path, start, half, text.splitlines(keepends=True))
+            missing = text
         else:
             start, missing = append.size + len(there), text[len(there) :]
         if missing and failpoints.is_due("torn_append"):

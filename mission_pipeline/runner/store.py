@@ -393,6 +393,11 @@ class Missions:
         with self._database.write() as connection:
             telemetry.mark_exported(connection, ids)
 
+    def told_telemetry(self, data_set: str, month: str) -> list[str]:
+        """Return the lines of a data set that were noted as written, in order, of rows made in a month (YYYY-MM)."""
+        with self._database.read() as connection:
+            return telemetry.told(connection, data_set, month)
+
     # ---------------------------------------------------------------- what can be read
 
     def state(self, run_id: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -158,6 +158,24 @@ def pending(connection: sa.Connection, limit: int) -> list[TelemetryRow]:
         .limit(limit)
     )
     return [TelemetryRow(row.ready_seq, row.data_set, row.record, row.created_at) for row in rows]
+
+
+def told(connection: sa.Connection, data_set: str, month: str) -> list[str]:
+    """Return the records of a data set that were written, in their order, of rows made in a month (YYYY-MM)."""
+    first = datetime.strptime(month, "%Y-%m")
+    until = (first + timedelta(days=31)).replace(day=1)
+    rows = connection.execute(
+        sa.select(outbox.c.record)
+        .where(
+            outbox.c.data_set == data_set,
+            outbox.c.created_at >= first,
+            outbox.c.created_at < until,
+            outbox.c.is_pending.is_(False),
+            outbox.c.ready_seq.is_not(None),
+        )
+        .order_by(outbox.c.ready_seq)
+    )
+    return list(rows.scalars())
 
 
 def mark_exported(connection: sa.Connection, ids: Iterable[int]) -> None:

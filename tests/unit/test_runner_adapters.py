@@ -1,5 +1,6 @@
 """Calls of real agents: functions in a child process, programs, servers. Whatever they do, a call ends with a sentence."""
 
+import gc
 import json
 import os
 import sys
@@ -408,6 +409,13 @@ def test_a_bad_server_fails_the_attempt(allowed, handle, says):
     assert says in found
     assert len(found) < 1000
     assert outcome == "failed"
+
+
+def test_an_answer_that_is_not_read_to_its_end_leaves_nothing_behind(allowed, caplog):
+    with serving(quietly(endless)) as url:
+        fault_of(http_agent(url), allowed)
+    gc.collect()
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
 def quietly(handle):

@@ -48,6 +48,10 @@ class Store:
         )
         return [TelemetryRow(*rest, datetime.fromisoformat(at)) for *rest, at in rows]
 
+    def told_telemetry(self, data_set, month):
+        sql = "select line from outbox where is_exported and data_set = ? and created_at like ? order by id"
+        return [line for (line,) in self.ask(sql, data_set, f"{month}-%")]
+
     def mark_exported(self, ids):
         self.ask(f"update outbox set is_exported = 1 where id in ({','.join(map(str, ids))})")
 
@@ -133,7 +137,7 @@ def test_a_crash_in_the_midst_of_a_correction_keeps_the_last_word(store, raw, fa
     assert lines(raw) == ["A", "B", "A"]
 
 
-def test_half_a_line_is_cut_and_a_whole_one_without_an_end_is_kept(store, raw):
+def test_half_a_line_that_stands_whole_before_is_cut_and_a_whole_one_without_an_end_is_kept(store, raw):
     store.put('{"run_id": "R1"}')
     export_telemetry(store, raw)
     file = raw / "mission_runs" / "runner-0123abcd-2026-02.jsonl"
@@ -148,13 +152,28 @@ def test_half_a_line_is_cut_and_a_whole_one_without_an_end_is_kept(store, raw):
     assert [json.loads(line)["run_id"] for line in lines(raw)] == ["R1", "R2", "by hand", "R3"]
 
 
-def test_half_a_line_longer_than_what_is_read_at_once_is_cut(store, raw):
+def test_half_a_line_that_nobody_knows_becomes_a_line_so_that_a_refresh_tells_of_it(store, raw):
     (raw / "mission_runs").mkdir()
     file = raw / "mission_runs" / "runner-0123abcd-2026-02.jsonl"
-    file.write_text('{"run_id": "R1"}\n{"' + "x" * 200_000)
+    half = '{"' + "x" * 200_000  # longer than what is read at once
+    file.write_text('{"run_id": "R1"}\n' + half)
     store.put('{"run_id": "R2"}')
     export_telemetry(store, raw)
-    assert lines(raw) == ['{"run_id": "R1"}', '{"run_id": "R2"}']
+    assert lines(raw) == ['{"run_id": "R1"}', half, '{"run_id": "R2"}']
+
+
+@pytest.mark.parametrize("left", [3, 20, 45, 60, 91])
+def test_what_somebody_cut_off_in_the_middle_of_a_line_is_written_again(store, raw, left):
+    said = [f'{{"run_id": "R{number}", "is": "it"}}' for number in (1, 2, 1, 3)]  # R1 was corrected back
+    store.put(*said)
+    store.put(record(1), at=datetime(2026, 3, 1))
+    store.put(record(2), data_set="task_execution_logs")
+    export_telemetry(store, raw)
+    file = raw / "mission_runs" / "runner-0123abcd-2026-02.jsonl"
+    os.truncate(file, left)
+    store.put('{"run_id": "R4"}')
+    export_telemetry(store, raw)
+    assert lines(raw) == [*said, '{"run_id": "R4"}']
 
 
 @pytest.mark.parametrize("change", ["removed", "shortened", "written to"])

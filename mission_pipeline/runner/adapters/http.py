@@ -48,6 +48,7 @@ class HttpAdapter:
             reason = shortened(str(error)) or type(error).__name__
             raise AgentFault(f"Agent {self.agent_id} cannot be reached at {self.url}: {reason}.") from error
         finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())  # an answer that nobody reads to its end
             loop.close()
         return read_answer(self.agent_id, content)
 
