@@ -38,6 +38,7 @@ mission_run = sa.Table(
     sa.Column("mission_input", sa.Text, nullable=False),
     sa.Column("kpi_targets", sa.Text, nullable=False),
     sa.Column("kpis", sa.Text, nullable=False),  # observed so far
+    sa.Column("kpis_by_people", sa.Text, nullable=False, server_default="[]"),  # names: no agent changes these
     sa.Column("previous_kpis", sa.Text, nullable=False),  # of the mission's run before, when this one was made
     sa.Column("usual_minutes", sa.Float),
     sa.Column("open_tasks", sa.Integer, nullable=False),  # not ended

@@ -305,8 +305,10 @@ class RunChange:
         self._count(human_interventions=1)
 
     def observe_kpi(self, kpi_name: str, value: float) -> None:
-        """Write a KPI's value; a run that has ended gets a corrected record by ``settle``."""
-        self._observe({kpi_name: value})
+        """Write a value that a person knows: no agent changes it. A run that has ended gets a corrected record."""
+        known = json.loads(self._value("kpis_by_people"))
+        self._changed["kpis_by_people"] = to_json(sorted({*known, kpi_name}))
+        self._keep_kpis({kpi_name: value})
 
     def look_at_gate(self, gate: Row) -> list[str]:
         """Do what the policy says about a gate that waits. Return what was done, in words; nothing if it just waits."""
@@ -560,9 +562,9 @@ class RunChange:
         return [KpiTarget(**target) for target in json.loads(self.run.kpi_targets)]
 
     def _observe(self, kpis: Mapping[str, float]) -> None:
-        targets = self.kpi_targets()
-        reported = {target.kpi_name for target in targets} - counted_kpis(targets)  # any other would be drift
-        self._keep_kpis({name: value for name, value in kpis.items() if name in reported})
+        """Keep what an agent reports, also of a KPI that the mission does not have: the refresh lists that as drift."""
+        others = {*counted_kpis(self.kpi_targets()), *json.loads(self._value("kpis_by_people"))}
+        self._keep_kpis({name: value for name, value in kpis.items() if name not in others})
 
     def _keep_kpis(self, kpis: Mapping[str, float]) -> None:
         known = self._value("kpis")
@@ -573,8 +575,10 @@ class RunChange:
     def _judge_kpis(self) -> set[str]:
         """Keep the risks of the KPIs as they are now. Return the names of all that hold."""
         observed = json.loads(self._value("kpis"))
-        previous = self._previous_kpis(set(observed)) if observed else {}
-        events = risk.missed_kpis(self._policy, self.kpi_targets(), observed, previous)
+        targets = self.kpi_targets()
+        judged = {target.kpi_name for target in targets} & set(observed)
+        previous = self._previous_kpis(judged) if judged else {}
+        events = risk.missed_kpis(self._policy, targets, observed, previous)
         self._risks(events)
         return {self._event_id(event) for event in events}
 

@@ -252,6 +252,21 @@ def test_nothing_that_happens_reads_a_whole_table(new_desk):
             assert not step.startswith("SCAN") or "USING" in step or step in whole, (step, statement)
 
 
+def test_what_was_written_is_remembered_by_data_set_and_month(new_desk):
+    desk = new_desk()
+    for _ in range(2):
+        desk.start(plan(task("A")))
+        desk.work()
+        desk.clock.move(days=10)  # the second run ends in December
+    rows = desk.store.pending_telemetry(10)
+    desk.store.mark_exported([row.id for row in rows[:-1]])
+    first, _, second, _ = (row.line for row in rows)
+    assert desk.store.told_telemetry("mission_runs", "2026-11") == [first]
+    assert desk.store.told_telemetry("mission_runs", "2026-12") == [second]
+    assert desk.store.told_telemetry("task_execution_logs", "2026-12") == []  # not written yet
+    assert desk.store.told_telemetry("mission_runs", "2026-10") == []
+
+
 def test_a_gate_that_just_waits_costs_no_writing(new_desk):
     desk = new_desk()
     desk.start(GATED)

@@ -1,4 +1,4 @@
-"""0003: tasks are taken by their run's priority. Those that are there already keep the place between the lists."""
+"""0003: tasks are taken by their run's priority; a person's KPI stands. Tasks that are there keep a middle place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Add a task's place in the order of work."""
+    """Add a task's place in the order of work, and which KPIs people have given."""
+    op.add_column("mission_run", sa.Column("kpis_by_people", sa.Text, nullable=False, server_default="[]"))
     op.add_column("mission_task", sa.Column("rank", sa.Integer, nullable=False, server_default="0"))
     is_due = sa.text("due_at is not null")
     columns = ["rank", "due_at", "run_id", "position"]
