@@ -515,10 +515,10 @@ def _kind_of(event: Mapping[str, Any]) -> str:
     return "Risk of unknown kind" if kind is None else say.capitalised(_in_words(kind))
 
 
-def _where(signal: Mapping[str, Any]) -> str | None:
+def _where(signal: Mapping[str, Any]) -> str:
     if signal["task_id"]:
         return str(signal["task_id"])
-    return say.kpi_words(signal["kpi_name"]) if signal["kpi_name"] else None
+    return say.kpi_words(signal["kpi_name"]) if signal["kpi_name"] else "the whole run"
 
 
 def _is(count: int) -> str:

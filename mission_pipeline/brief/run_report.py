@@ -596,14 +596,16 @@ class _Composer:
         )  # fmt: skip
 
     def _on_events(self) -> Iterator[Action]:
+        of_run = {signal["reported_event_id"] for signal in self.signals if _is_of_run(signal)}
         for event in self.events:
             if event["status"] != "open":
                 continue
             did = next((row for row in self.executions if row["task_id"] == event["task_id"]), event)
             agent = f", done by {_agent(did)}" if did.get("agent_id") is not None else ""
+            where = ", which concerns the whole run" if event["event_id"] in of_run else f" at {_task(did)}{agent}"
             yield self._action(
                 "risk", (event["event_id"],), did,
-                headline=f"Settle the reported event {event['event_id']} at {_task(did)}{agent}",
+                headline=f"Settle the reported event {event['event_id']}{where}",
                 why=f"{_kind_of(event)}: somebody reported it and it is still open.",
                 aim="the event is closed",
             )  # fmt: skip
@@ -870,6 +872,11 @@ def _with_people(report: Mapping[str, Any]) -> Section:
         people["risk_flagged"]
     ]
     return Section("How far it ran without people", (" ".join(people["sentences"]), *([flagged] if flagged else [])))
+
+
+def _is_of_run(signal: Row) -> bool:
+    """Whether a signal concerns the run as a whole: neither a task of it nor a KPI."""
+    return signal["task_id"] is None and signal["kpi_name"] is None
 
 
 def _signal_sentence(signal: Row, events: Iterable[Row]) -> str:

@@ -181,7 +181,7 @@ class RiskSignals(TableContract):
     observed_value: float = column("What was observed, such as minutes for approval_delay.", unit="rule's own")
     threshold: float = column("The limit that it passed.", unit="rule's own")
     rule: str = column("The rule that fired.", isin=list(RISK_RULES))
-    reported_event_id: str = column("Event that somebody reported for the same thing; NULL when nobody did.", nullable=True)
+    reported_event_id: str = column("Event that was reported for the same thing: the same task, the same KPI, or, where the whole run is concerned, under the rule's name; NULL when none was.", nullable=True)
 
     class Config:
         """Place and key."""

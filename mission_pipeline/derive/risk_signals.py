@@ -27,9 +27,10 @@ select
 from staging.risk_events
 """
 
-_SAME_NAME, _SAME_KPI, _SAME_WORD, _SAME_TASK = range(4)
-"""How close an event is to a signal, the closest first: its type is the rule's name; its type opens like the KPI's
-name; it shares a word with the rule's name or type (`approval_wait`, `approval_delay`); it names the same task."""
+_SAME_NAME, _SAME_NAME_OF_RUN, _SAME_KPI, _SAME_WORD, _SAME_TASK = range(5)
+"""How close an event is to a signal, the closest first: it names the same task, and its type is the rule's name; the
+signal is of the whole run, and the event's type is its name; the event's type opens like the KPI's name; it names the
+same task and shares a word with the rule's name or type (`approval_wait`, `approval_delay`); it names the same task."""
 
 
 def write_risk_signals(build: Build, policy: Policy) -> int:
@@ -62,8 +63,10 @@ def with_reported_events(signals: pl.DataFrame, events: pl.DataFrame) -> pl.Data
     """Add ``reported_event_id``: the event that somebody reported for the same thing, or NULL.
 
     An event concerns a task's signal if it names the same run and task, and a KPI's signal if it names the same run and
-    its type shares its first word with the KPI's name. The closest pair is linked first; an event is linked to one
-    signal at the most, a signal to one event. Ties go by the order of the rules, the signal, the time and the event.
+    its type shares its first word with the KPI's name. An event has to name some task, also where the run as a whole is
+    concerned: it is of the whole run's signal if it names the same run and its type is the name of the rule or of its
+    kind of risk, whatever the task. The closest pair is linked first; an event is linked to one signal at the most, a
+    signal to one event. Ties go by the order of the rules, the signal, the time and the event.
 
     Args:
         signals: the rows of ``marts.risk_signals`` but for that column.
@@ -91,7 +94,9 @@ def _pairs(signals: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
             "signal_id",
             "run_id",
             "task_id",
+            "kpi_name",
             "rule",
+            "risk_type",
             signal_words=pl.concat_list(pl.col("rule").str.split("_"), pl.col("risk_type").str.split("_")),
             kpi_words=pl.col("kpi_name").str.to_lowercase().str.split("_"),
             rule_order=pl.col("rule").replace_strict(
@@ -122,8 +127,15 @@ def _pairs(signals: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
         closeness=pl.lit(_SAME_KPI),
         shared_words=pl.col("event_words").list.set_intersection("kpi_words").list.len(),
     )
+    event_type, is_of_run = pl.col("event_type"), pl.col("task_id").is_null() & pl.col("kpi_name").is_null()
+    of_run = (
+        names.filter(is_of_run)
+        .join(reported, on="run_id")
+        .filter((event_type == pl.col("rule")) | (event_type == pl.col("risk_type")))
+        .with_columns(closeness=pl.lit(_SAME_NAME_OF_RUN), shared_words=pl.lit(0, dtype=pl.get_index_type()))
+    )
     columns = ["signal_id", "event_id", "closeness", "shared_words", "rule_order", "detected_at"]
-    return pl.concat([of_task.select(columns), of_kpi.select(columns)]).sort(
+    return pl.concat([of_task.select(columns), of_kpi.select(columns), of_run.select(columns)]).sort(
         "closeness",
         "shared_words",
         "rule_order",

@@ -1,5 +1,6 @@
 -- Table:  marts.risk_signals
--- Grain:  one row per risk that a rule detects; derive/risk_signals.py links the reported events to them
+-- Grain:  one row per risk that a rule detects; derive/risk_signals.py links the reported events to them: to a task's by
+--         run and task, to a KPI's by run and first word, to the whole run's by run and name
 -- Reads:  staging.task_executions, staging.mission_tasks, staging.mission_kpis, marts.mission_run_facts, marts.run_kpi_deltas
 -- Limits: mission_limits: the policy as it holds for each mission (derive/limits.py)
 -- Before: earlier_runs: how many earlier runs of the mission have a known duration, and its median (derive/risk_signals.py)

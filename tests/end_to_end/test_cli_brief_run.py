@@ -81,7 +81,8 @@ def make_other(folder):
         write_records(raw / f"{name}.json", records)
     runs = [
         run("h'1", "X'1", "2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z", total_duration_minutes=30,
-            kpis={"a|b*c_days": 7, "touches": 1, "unheard_of": 2}, requested_by=HOSTILE, priority="p0", human_interventions=3),
+            kpis={"a|b*c_days": 7, "touches": 1, "unheard_of": 2}, requested_by=HOSTILE, priority="p0",
+            human_interventions=3, escalations=2),
         run("h'2", "X'1", "2026-03-03T09:00:00Z", None, status="blocked", total_duration_minutes=None),
         run("n1", "NEW", "2026-03-03T09:00:00Z", "2026-03-03T09:10:00Z", total_duration_minutes=10, escalations=None),
         run("bad", "OPS", "2026-03-03T09:00:00Z", "2026-03-03T08:00:00Z"),
@@ -94,7 +95,7 @@ def make_other(folder):
         {"event_id": f"e'{number}", "run_id": "h'1", "mission_id": "X'1", "task_id": at, "risk_type": kind,
          "severity": "low", "description": HOSTILE, "detected_at": "2026-03-02T09:20:00Z", "status": status}
         for number, at, kind, status in ((1, "x'1", "task_overrun", "closed"), (2, "x'2", HOSTILE, "open"),
-                                         (3, "x'1", "weather", "open"))
+                                         (3, "x'1", "weather", "open"), (4, "x'2", "repeated_failures", "open"))
     ]  # fmt: skip
     write_records(raw / "mission_runs.json", OTHER_PORTFOLIO_RUNS + runs)
     write_records(raw / "task_execution_logs.json", OTHER_PORTFOLIO_LOGS + logs)
@@ -161,6 +162,7 @@ def test_what_to_do_after_a_shipped_run(shipped, run_id, sources):
         ("r1", ["18 percentage points below the target of 80 %", "an unknown time of work", 'how long s2 "Task s2" took']),
         ("r2", ["How often people stepped in was not reported.", "agent B3 (Agent B3) suits this task better"]),
         ("h'1", ["Reported only: e'3: Weather", "unheard of, 2", "reported as e'1 (severity low, closed)", "Limit of"]),
+        ("h'1", ["the whole run: failures or escalations in one run, 2 cases (limit: 2 cases); reported as e'4"]),
         ("h'2", ["blocked", "ended as rejected with agent C'1", "and release the run"]),
         ("n1", ["ideas", "not observed", "Have the log of this run delivered", "Whether work was escalated"]),
     ],

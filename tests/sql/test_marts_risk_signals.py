@@ -1,5 +1,6 @@
 """marts.risk_signals: each rule on both sides of its limits, and which reported event belongs to which signal."""
 
+import polars as pl
 import pytest
 from derive_data import (
     DAYS,
@@ -20,6 +21,8 @@ from derive_data import (
     task,
     waits_included,
 )
+
+from mission_pipeline.derive.risk_signals import with_reported_events
 
 TASKS = [task("t", 10), task("u", 10, after=("t",)), task("v", 10, after=("t", "u"))]
 
@@ -337,3 +340,81 @@ def test_every_event_is_linked_once_at_the_most(build, policy):
     events = [event(f"e{n}", "r", "t", kind) for n, kind in enumerate(("approval_delay", "task_overrun", "x", "y"))]
     found = links(build, policy, events, **BOTH)
     assert found == {("approval_delay", "t"): "e0", ("task_overrun", "t"): "e1"}
+
+
+RUN_AT_RISK = {
+    "mission_runs": [run("r", START, escalations=2), run("s", START)],
+    "task_executions": [execution("r", "t", 10), execution("r", "u", 10)],
+}
+"""Two escalations: a risk of the whole run, in which no task is at risk."""
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([event("e", "r", "u", "repeated_failures")], {"repeated_failures": "e"}),
+        ([event("e", "r", "t", "Repeated_Failures")], {"repeated_failures": "e"}),  # whatever task it names
+        ([event("e", "r", "u", "failures")], {}),  # a word in common is not enough
+        ([event("e", "r", "u", "repeated_failures_again")], {}),
+        ([event("e", "r", "u", "sla_breach_risk")], {}),
+        ([event("e", "r", "u", None)], {}),
+        ([event("e", "r", "u", "long_run")], {}),
+        ([event("e", "s", "u", "repeated_failures")], {}),
+        (
+            [event("f", "r", "t", "repeated_failures"), event("e", "r", "u", "repeated_failures")],
+            {"repeated_failures": "e"},
+        ),
+        (
+            [
+                event("e", "r", "t", "repeated_failures", detected_at=moment(DAYS[1])),
+                event("f", "r", "u", "repeated_failures", detected_at=moment(DAYS[0])),
+            ],
+            {"repeated_failures": "f"},
+        ),
+    ],
+)
+def test_an_event_of_the_whole_run_has_the_rule_s_name(build, policy, events, expected):
+    found = links(build, policy, events, **RUN_AT_RISK)
+    assert {rule: event_id for (rule, _), event_id in found.items()} == expected
+
+
+def test_a_long_run_is_linked_to_the_event_that_names_its_last_task(build, policy):
+    runs = lasting(10, 10, 10, 10, 10, 99)
+    found = links(
+        build, policy, [event("e", "r5", "u", "long_run"), event("f", "r4", "u", "long_run")], mission_runs=runs
+    )
+    assert found == {("long_run", None): "e"}
+
+
+def test_an_event_of_the_whole_run_is_not_spent_on_the_task_that_it_names(build, policy):
+    tables = {**RUN_AT_RISK, "task_executions": [approved("r", "t", 20, 8)]}
+    events = [event("e", "r", "t", "repeated_failures"), event("f", "r", "t", "sla_breach_risk")]
+    assert links(build, policy, events, **tables) == {("repeated_failures", None): "e", ("task_overrun", "t"): "f"}
+
+
+def test_an_event_of_the_whole_run_is_not_spent_on_a_kpi_that_opens_with_the_same_word(build, policy):
+    found = links(
+        build, policy, [event("e", "r", "t", "repeated_failures")], mission_kpis=[ceiling("repeated_calls", 1)],
+        run_kpis=[observed("r", "repeated_calls", 3)], **RUN_AT_RISK,
+    )  # fmt: skip
+    assert found == {("repeated_failures", None): "e"}
+
+
+def test_a_task_s_signal_of_the_same_name_goes_before_the_whole_run_s():
+    """No rule concerns tasks and runs both; were there one, an event would be of the task that it names."""
+    columns = {"run_id": "r", "mission_id": "M", "kpi_name": None, "severity": "high", "observed_value": 9.0,
+               "threshold": 5.0, "rule": "rework", "risk_type": "rework"}  # fmt: skip
+    signals = pl.DataFrame(
+        [{**columns, "signal_id": "a run's", "task_id": None}, {**columns, "signal_id": "of t", "task_id": "t"}],
+        schema_overrides={"kpi_name": pl.String, "task_id": pl.String},
+    )
+    events = pl.DataFrame(
+        [
+            {"event_id": name, "run_id": "r", "task_id": "t", "risk_type": "rework", "detected_at": START}
+            for name in "ef"
+        ]
+    )
+    linked = with_reported_events(signals, events)
+    assert dict(linked.select("signal_id", "reported_event_id").iter_rows()) == {"of t": "e", "a run's": "f"}
+    linked = with_reported_events(signals, events.head(1))
+    assert dict(linked.select("signal_id", "reported_event_id").iter_rows()) == {"of t": "e", "a run's": None}

@@ -445,6 +445,19 @@ def test_an_open_event_that_no_rule_saw_is_listed_and_to_be_settled():
     assert action["headline"] == 'Settle the reported event E1 at T1 "Name of T1", done by agent A1 (Name of A1)'
 
 
+def test_a_reported_risk_of_the_whole_run_is_one_risk_and_of_no_task():
+    given = facts(
+        signals=[signal("repeated_failures", severity="high", observed=3.0, threshold=2.0, event="E1")],
+        events=[event(task_id="T2", status="open", matching="repeated_failures")],
+    )
+    shown = text(given)
+    assert "The rules detect 1 risk in this run; 1 event was reported, of which 1 matches a detected risk." in shown
+    assert "the whole run: failures or escalations in one run, 3 cases (limit: 2 cases); reported as E1" in shown
+    assert "nobody reported it" not in shown
+    assert "no rule detects it" not in shown
+    assert actions(given)[-1]["headline"] == "Settle the reported event E1, which concerns the whole run"
+
+
 def test_a_signal_says_its_limit_and_who_reported_it():
     given = facts(
         executions=[execution("T1", waited=6)], events=[event(matching="approval_delay")],
