@@ -79,7 +79,8 @@ class Claim:
 
     ``tried``: agent of each earlier attempt, in order. ``agent_id``: set when this attempt was given to an agent before
     its worker died; the same agent is called again with the same key, so that it can tell. ``results``: of the tasks
-    that it depends on, by task. ``rejection``: why a person rejected an attempt before, None if none did.
+    that it depends on, by task. ``rejection``: why a person rejected an attempt before, None if none did. ``takeovers``: how
+    often this attempt was taken from a worker that had not been heard of.
     """
 
     run_id: str
@@ -99,6 +100,7 @@ class Claim:
     mission_input: Mapping[str, Any]
     results: Mapping[str, Any]
     rejection: str | None = None
+    takeovers: int = 0
 
     @property
     def key(self) -> str:

@@ -102,6 +102,7 @@ task_attempt = sa.Table(
     sa.Column("task_id", sa.String, primary_key=True),
     sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("started_at", sa.DateTime, nullable=False),
+    sa.Column("takeovers", sa.Integer, nullable=False, server_default="0"),  # from workers that were not heard of
     sa.Column("agent_id", sa.String),
     sa.Column("reason", sa.Text),
     sa.Column("scores", sa.Text),

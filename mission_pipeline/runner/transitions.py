@@ -134,6 +134,10 @@ class RunChange:
             self._risks(risk.rework(self._policy, task.task_id, task.attempt, None))
         elif current.agent_id is None and current.error is not None:  # it waited for an agent
             self._change_attempt(task, started_at=self.now, error=None)
+        takeovers = 0 if current is None else current.takeovers
+        if task.status == "running":  # its worker has not been heard of
+            takeovers += 1
+            self._change_attempt(task, takeovers=takeovers)
         earlier = sorted((attempt for attempt in known if attempt is not current), key=lambda attempt: attempt.attempt)
         return Claim(
             run_id=task.run_id,
@@ -142,6 +146,7 @@ class RunChange:
             task_id=task.task_id,
             task_name=task.task_name,
             attempt=task.attempt,
+            takeovers=takeovers,
             fence=task.fence + 1,
             worker_id=worker_id,
             lease_until=lease_until,

@@ -139,6 +139,22 @@ def test_the_same_attempt_goes_to_the_same_agent_with_the_same_key(desk):
         desk.store.choose(taken, CHOICE)
 
 
+def test_an_attempt_knows_how_often_it_was_taken_over(desk):
+    desk.start()
+    for takeovers in range(3):
+        claim = desk.store.claim(f"w{takeovers}")
+        assert (claim.attempt, claim.takeovers) == (1, takeovers)
+        desk.clock.move(seconds=31)
+    claim = desk.store.claim("w")
+    assert desk.store.fail(claim, AgentFault("Its workers were lost."), 0.0)
+    desk.clock.move(minutes=1)
+    claim = desk.store.claim("w")
+    assert (claim.attempt, claim.takeovers) == (2, 0)
+    desk.store.put_back(claim, "nobody is there")
+    desk.clock.move(minutes=1)
+    assert desk.store.claim("w").takeovers == 0  # it waited for an agent: nobody was lost
+
+
 def test_a_lease_that_is_renewed_goes_on(desk):
     desk.start()
     held = desk.claim("w1")
