@@ -19,6 +19,10 @@ class EndpointFault(Exception):
     """An endpoint that cannot be used. The text ends a sentence about it: `is …` or `names …`."""
 
 
+class NotAllowed(EndpointFault):
+    """An endpoint of the right form, which names what the policy does not allow."""
+
+
 def check_endpoint(endpoint: Mapping[str, Any], policy: Policy) -> str:
     """Return the endpoint's kind, if its form is right and the policy allows what it names.
 
@@ -28,7 +32,7 @@ def check_endpoint(endpoint: Mapping[str, Any], policy: Policy) -> str:
         policy: ``[runner]`` names the modules, first arguments and hosts that may be called.
 
     Raises:
-        EndpointFault: the form is wrong, or the policy does not allow it.
+        EndpointFault: the form is wrong, or ``NotAllowed``: the policy does not allow it.
 
     """
     match endpoint.get("kind"):
@@ -56,7 +60,7 @@ def callable_of(endpoint: Mapping[str, Any], policy: Policy) -> str:
     module = name.partition(":")[0]
     allowed = policy.runner.python_modules
     if not any(module == prefix or module.startswith(f"{prefix}.") for prefix in allowed):
-        raise EndpointFault(f"names the module {module}, which runner.python_modules of the policy does not allow")
+        raise NotAllowed(f"names the module {module}, which runner.python_modules of the policy does not allow")
     return name
 
 
@@ -71,7 +75,7 @@ def arguments_of(endpoint: Mapping[str, Any], policy: Policy) -> list[str]:
     if not isinstance(arguments, list) or not arguments or not all(_is_argument(each) for each in arguments):
         raise EndpointFault("has no arguments as a list of texts, the program first")
     if arguments[0] not in policy.runner.commands:
-        raise EndpointFault(f"names the command {arguments[0]}, which runner.commands of the policy does not allow")
+        raise NotAllowed(f"names the command {arguments[0]}, which runner.commands of the policy does not allow")
     return list(arguments)
 
 
@@ -99,5 +103,5 @@ def url_of(endpoint: Mapping[str, Any], policy: Policy) -> str:
     if parts.username is not None or parts.password is not None:
         raise EndpointFault("has a URL with a user name or password in it")
     if host not in policy.runner.http_hosts:
-        raise EndpointFault(f"names the host {host}, which runner.http_hosts of the policy does not allow")
+        raise NotAllowed(f"names the host {host}, which runner.http_hosts of the policy does not allow")
     return url

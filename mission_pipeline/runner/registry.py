@@ -17,7 +17,7 @@ from mission_pipeline.errors import InputFault, PlanFault
 from mission_pipeline.ingest.find import find_raw_files
 from mission_pipeline.ingest.land import land_raw_files
 from mission_pipeline.policy import Policy
-from mission_pipeline.runner.endpoints import EndpointFault, check_endpoint
+from mission_pipeline.runner.endpoints import EndpointFault, NotAllowed, check_endpoint
 from mission_pipeline.runner.model import Agent, KpiTarget, MissionPlan, PlannedTask
 from mission_pipeline.validate.stage import stage_valid_reference_data
 from mission_pipeline.warehouse import Build, build_in_memory
@@ -25,6 +25,7 @@ from mission_pipeline.warehouse import Build, build_in_memory
 REFERENCE_DATA_SETS = tuple(data_set for data_set in DATA_SETS if data_set.kind == "reference")
 _OF_ONE_MISSION = ("business_missions", "decomposed_mission_tasks", "mission_kpis")
 _PLANS = "decomposed_mission_tasks"
+_AGENT_RECORDS = "specialized_agents"
 
 _MISSIONS = "select mission_id, mission_name, owner from staging.missions order by mission_id"
 _AGENTS = "select agent_id, agent_name, status, endpoint from staging.agents order by agent_id"
@@ -58,11 +59,13 @@ FileStamp = tuple[str, int, int, int]
 
 @dataclass(frozen=True)
 class RejectedRecord:
-    """A record of the reference data that does not count. ``mission_id``, ``task_id``: what it names, if readable."""
+    """A record of the reference data that does not count. Ids and ``capable_agents``: what it names, if readable."""
 
     data_set: str
     mission_id: str | None
     task_id: str | None
+    agent_id: str | None
+    capable_agents: tuple[str, ...]
     sentence: str
 
 
@@ -71,12 +74,14 @@ class Registry:
     """Missions, plans and agents as the raw data names them at one moment.
 
     ``agents``: by id. One whose endpoint is wrong or not allowed by the policy has none, and ``refused_endpoints``
-    says why. ``plans``: by mission, faulty ones included; ``plan`` is the way to one that can be run.
+    says why; those in ``not_allowed`` are forbidden by the policy alone. ``plans``: by mission, faulty ones included;
+    ``plan`` is the way to one that can be run.
     """
 
     agents: Mapping[str, Agent]
     plans: Mapping[str, MissionPlan]
     refused_endpoints: Mapping[str, str]
+    not_allowed: frozenset[str]
     findings: Mapping[str, tuple[str, ...]]
     rejected: tuple[RejectedRecord, ...]
     raw_data: Path
@@ -94,7 +99,10 @@ class Registry:
             return self.plans[mission_id]
         if mission_id not in self.plans:
             raise PlanFault(" ".join(faults))
-        raise PlanFault(f"Mission {mission_id} cannot be run. {' '.join(faults)} Mend {self.raw_data} and try again.")
+        mend = f"Mend {self.raw_data}"
+        if self._is_forbidden(self.plans[mission_id]):
+            mend += ", or allow it in [runner] of the policy,"
+        raise PlanFault(f"Mission {mission_id} cannot be run. {' '.join(faults)} {mend} and try again.")
 
     def faults(self, mission_id: str) -> tuple[str, ...]:
         """Return why a mission cannot be run, a sentence each; none if it can."""
@@ -110,10 +118,23 @@ class Registry:
             unread = [r.sentence for r in self.rejected if r.data_set == _PLANS and r.mission_id is None]
             return (*rejected, *unread, f"It has no task in {_PLANS}.")
         tasks = {task.task_id for task in plan.tasks}
-        of_tasks = [r.sentence for r in self.rejected if r.mission_id is None and r.task_id in tasks]
+        of_tasks = [
+            sentence
+            for record in self.rejected
+            if record.mission_id is None and record.task_id in tasks
+            for sentence in (record.sentence, *self._rejected_agents(record.capable_agents))
+        ]
         unavailable = [sentence for task in plan.tasks if (sentence := self._nobody_available(task))]
         # A cycle is a finding of each of its tasks, in one sentence.
         return tuple(dict.fromkeys((*rejected, *of_tasks, *self.findings.get(mission_id, ()), *unavailable)))
+
+    def _rejected_agents(self, named: Sequence[str]) -> list[str]:
+        """Return what is wrong with the records of agents that are named, and of which none counts."""
+        unknown = set(named) - set(self.agents)
+        records = [record for record in self.rejected if record.data_set == _AGENT_RECORDS]
+        if unknown <= {record.agent_id for record in records}:
+            return [record.sentence for record in records if record.agent_id in unknown]
+        return [record.sentence for record in records if record.agent_id is None or record.agent_id in unknown]
 
     def is_stale(self) -> bool:
         """Whether the files of the reference data have changed since; looks at names, sizes and times only."""
@@ -122,6 +143,15 @@ class Registry:
     def _known_missions(self) -> str:
         names = ", ".join(f"{plan.mission_id} ({plan.mission_name or 'no name'})" for plan in self.plans.values())
         return f"Those that it has: {names}." if names else "It has none."
+
+    def _is_forbidden(self, plan: MissionPlan) -> bool:
+        """Whether the policy alone keeps an agent from a task that nobody else can do."""
+        return any(
+            self.agents[agent].status == "available" and agent in self.not_allowed
+            for task in plan.tasks
+            if self._nobody_available(task)
+            for agent in task.capable_agents
+        )
 
     def _nobody_available(self, task: PlannedTask) -> str | None:
         if not task.capable_agents or any(self.agents[agent].is_available for agent in task.capable_agents):
@@ -151,11 +181,12 @@ def load_registry(raw_data: Path, policy: Policy, now: datetime) -> Registry:
     with build_in_memory() as build:
         land_raw_files(build, raw_data, now=now, data_sets=REFERENCE_DATA_SETS)
         stage_valid_reference_data(build, policy, now=now)
-        agents, refused = _agents(build, policy)
+        agents, refused, not_allowed = _agents(build, policy)
         return Registry(
             agents=agents,
             plans=_plans(build),
             refused_endpoints=refused,
+            not_allowed=not_allowed,
             findings=_grouped([*build.frame(_PLAN_FINDINGS).rows(), *build.frame(_UNSAID_GATES).rows()]),
             rejected=tuple(_rejected(row) for row in build.frame(_REJECTED).iter_rows()),
             raw_data=raw_data,
@@ -172,8 +203,8 @@ def _stamps(raw_data: Path) -> tuple[FileStamp, ...]:
     return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)
 
 
-def _agents(build: Build, policy: Policy) -> tuple[dict[str, Agent], dict[str, str]]:
-    agents, refused = {}, {}
+def _agents(build: Build, policy: Policy) -> tuple[dict[str, Agent], dict[str, str], frozenset[str]]:
+    agents, refused, not_allowed = {}, {}, set()
     for agent_id, name, status, text in build.frame(_AGENTS).iter_rows():
         endpoint = None if text is None else json.loads(text)
         if endpoint is not None:
@@ -181,9 +212,11 @@ def _agents(build: Build, policy: Policy) -> tuple[dict[str, Agent], dict[str, s
                 check_endpoint(endpoint, policy)
             except EndpointFault as fault:
                 refused[agent_id] = f"has an endpoint that {fault}"
+                if isinstance(fault, NotAllowed):
+                    not_allowed.add(agent_id)
                 endpoint = None
         agents[agent_id] = Agent(agent_id, name, status, endpoint)
-    return agents, refused
+    return agents, refused, frozenset(not_allowed)
 
 
 def _plans(build: Build) -> dict[str, MissionPlan]:
@@ -214,18 +247,27 @@ def _grouped(rows: Sequence[tuple[Any, ...]]) -> dict[str, tuple[str, ...]]:
 
 def _rejected(row: tuple[Any, ...]) -> RejectedRecord:
     data_set, file, number, reason, record = row
+    values = _values(record)
+    capable = values.get("capable_agents")
     return RejectedRecord(
         data_set,
-        _named(record, "mission_id"),
-        _named(record, "task_id"),
+        _named(values, "mission_id"),
+        _named(values, "task_id"),
+        _named(values, "agent_id"),
+        tuple(str(each) for each in capable) if isinstance(capable, list) else (),
         f"Record {number} of {file} was rejected: {reason.rstrip('.')}.",
     )
 
 
-def _named(record: str, name: str) -> str | None:
+def _values(record: str) -> dict[str, Any]:
+    """Return what a record holds; nothing of one that cannot be read."""
     try:
         values = json.loads(record)
     except (ValueError, RecursionError):
-        return None
-    value = values.get(name) if isinstance(values, dict) else None
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _named(values: Mapping[str, Any], name: str) -> str | None:
+    value = values.get(name)
     return None if value is None or isinstance(value, (dict, list)) else str(value)

@@ -141,7 +141,8 @@ def test_a_task_that_nobody_can_do_is_refused(load):
     assert "No known agent is able to do T1." in refused(load(task("T1"), can={}))
 
 
-def test_a_task_that_nobody_can_do_now_is_refused_with_the_reason_of_each(load):
+def test_a_task_that_nobody_can_do_now_is_refused_with_the_reason_of_each(load, tmp_path):
+    folder_ = tmp_path / "raw"
     agents = [
         agent("A", "paused"), agent("B", None), agent("C", endpoint=None),
         agent("D", endpoint={"kind": "python", "callable": "os:system"}), agent("E"),
@@ -150,8 +151,34 @@ def test_a_task_that_nobody_can_do_now_is_refused_with_the_reason_of_each(load):
     assert found == (
         "Mission M cannot be run. No agent that is able to do T1 is available: A is paused; B has no status; "
         "C has no endpoint; D has an endpoint that names the module os, which runner.python_modules of the policy does "
-        f"not allow. Mend {found.partition('Mend ')[2]}"
+        f"not allow. Mend {folder_}, or allow it in [runner] of the policy, and try again."
     )
+
+
+def test_the_policy_is_named_only_where_it_is_the_reason(load, tmp_path):
+    ended = f"Mend {tmp_path / 'raw'} and try again."
+    forbidden = {"kind": "python", "callable": "os:system"}
+    assert refused(load(task("T1"), agents=[agent("A", "paused", forbidden)])).endswith(ended)
+    assert refused(load(task("T1"), agents=[agent("A", endpoint={"kind": "pigeon"})])).endswith(ended)
+    agents = [agent("A", endpoint=forbidden), agent("B")]
+    found = refused(load(task("T1", "T0"), agents=agents, can={"T1": ["A", "B"]}))  # B can do it: another fault
+    assert found.endswith(ended)
+    assert "or allow it in [runner] of the policy" in refused(load(task("T1"), agents=[agent("A", endpoint=forbidden)]))
+
+
+def test_an_agent_whose_own_record_was_rejected_is_named_with_what_is_wrong_with_it(load):
+    agents = [
+        agent("A", endpoint="mission_pipeline.runner.shipped_agents.sales:advance_deal"),
+        agent("B", 5),
+        agent("C"),
+    ]
+    found = refused(load(task("T1"), task("T2"), agents=agents, can={"T1": ["A"], "T2": ["C"]}))
+    assert "Record 1 of agent_capabilities_matrix.json was rejected: capable_agents names" in found
+    assert "Record 1 of specialized_agents.json was rejected: endpoint is" in found
+    assert "Record 2 of specialized_agents.json" not in found  # of nobody who is needed
+    nameless = {"name": "A", "status": "available"}
+    found = refused(load(task("T1"), agents=[nameless, agent("C")], can={"T1": ["A"]}))
+    assert "Record 1 of specialized_agents.json was rejected: agent_id is missing" in found
 
 
 def test_an_agent_whose_endpoint_is_not_allowed_is_never_available(load, policy):
