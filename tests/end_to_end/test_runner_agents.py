@@ -104,10 +104,23 @@ def test_an_agent_that_never_answers_well_fails_its_task_and_the_run_with_exit_c
     assert ran.stderr.count("Agent H answered with status 500: <html>") == 3  # runner.max_attempts
 
 
+def test_a_module_that_is_not_installed_where_the_worker_runs_is_told_with_what_to_do(places, monkeypatch):
+    monkeypatch.delenv("PYTHONPATH")
+    python.end_child()
+    agents_of(places, "http://127.0.0.1:1/")
+    ran = mission("run", "M", "--json", *places, MISSION_NOW=NOW)
+    assert facts(ran, code=4)["task_status_by_id"]["T1"] == "failed"
+    assert (
+        "there is no Python module 'sample_agents' here. Install it where the worker runs, or put its folder on "
+        "PYTHONPATH."
+    ) in " ".join(ran.stderr.split())
+
+
 @pytest.mark.parametrize(("arguments", "url", "statuses", "says"), [
     (["X"], "http://127.0.0.1:1/", {}, "There is no mission 'X' in"),
     (["M"], "http://127.0.0.1:1/", {"P": "paused"}, "No agent that is able to do T1 is available: P is paused."),
     (["M"], "http://example.org/", {}, "H has an endpoint that names the host example.org, which runner.http_hosts"),
+    (["M"], "http://example.org/", {}, ", or allow it in [runner] of the policy, and try again."),
 ])  # fmt: skip
 def test_what_cannot_run_is_refused_before_anything_starts(places, arguments, url, statuses, says):
     agents_of(places, url, **statuses)

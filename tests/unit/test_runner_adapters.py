@@ -164,7 +164,10 @@ def test_a_bad_function_fails_the_attempt_and_the_next_call_is_well(allowed, nam
 
 def test_a_module_that_is_not_there_fails_the_attempt(policy):
     found, _ = fault_of(agent(kind="python", callable="missing.agents:f"), allowing(policy, python_modules=["missing"]))
-    assert found == "Agent A raised ModuleNotFoundError: No module named 'missing'"
+    assert found == (
+        "Agent A cannot be called: there is no Python module 'missing' here. Install it where the worker runs, or put "
+        "its folder on PYTHONPATH."
+    )
 
 
 @pytest.mark.parametrize("name", ["hangs", "deaf"])

@@ -65,6 +65,11 @@ class PythonAdapter:
         if not is_whole:
             raise AgentFault(f"Agent {self.agent_id} ended {how_it_ended(exit_code)} before it answered.{said.tail()}")
         mark, content = bytes(said.output[:1]), bytes(said.output[1:-1])
+        if mark == python_child.NOT_INSTALLED:
+            raise AgentFault(
+                f"Agent {self.agent_id} cannot be called: there is no Python module {shortened(json.loads(content))!r} "
+                "here. Install it where the worker runs, or put its folder on PYTHONPATH."
+            )
         if mark == python_child.FAULT:
             raise AgentFault(f"Agent {self.agent_id} raised {shortened(json.loads(content))}")
         return read_answer(self.agent_id, content)

@@ -15,8 +15,13 @@ import signal
 import sys
 import threading
 
-ANSWER, FAULT = b"=", b"!"
-"""How a line begins: with an answer's JSON behind it, or with a JSON text that ends a sentence about the agent."""
+ANSWER, FAULT, NOT_INSTALLED = b"=", b"!", b"?"
+"""How a line begins; behind it stands JSON: an answer, a text that ends a sentence about the agent, or the name of a
+module that is not there."""
+
+
+class _NotInstalled(Exception):
+    """A module that is not found here: the agent's own, or one that it imports."""
 
 
 def _serve() -> None:
@@ -32,6 +37,8 @@ def _serve() -> None:
         try:
             answer = _function(call["callable"])(call["request"])
             line = ANSWER + json.dumps(answer).encode("ascii")
+        except _NotInstalled as missing:
+            line = NOT_INSTALLED + json.dumps(str(missing)).encode("ascii")
         except BaseException as error:  # whatever an agent raises is no end of the child
             line = FAULT + json.dumps(_sentence(error)).encode("ascii")
         with contextlib.suppress(Exception):
@@ -48,7 +55,11 @@ def _listen(calls, lines) -> None:  # type: ignore[no-untyped-def]
 
 def _function(name: str):  # type: ignore[no-untyped-def]
     module, _, function = name.partition(":")
-    return getattr(importlib.import_module(module), function)
+    try:
+        loaded = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise _NotInstalled(error.name or module) from error
+    return getattr(loaded, function)
 
 
 def _sentence(error: BaseException) -> str:
