@@ -94,7 +94,7 @@ def run(
     policy: PolicyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a mission until it ends, or waits for a person.
+    """Run a mission until it ends, or waits for a person or an agent.
 
     A plan with a fault is refused before anything starts. Exit code 0: completed, or waiting; 4: failed or cancelled.
     """
@@ -141,7 +141,7 @@ def run(
 @app.command(rich_help_panel=PANEL)
 def worker(
     until_idle: Annotated[
-        bool, typer.Option("--until-idle", help="End when every run has ended or waits for a person.")
+        bool, typer.Option("--until-idle", help="End when every run has ended, or waits for a person or an agent.")
     ] = False,
     threads: ThreadsOption = 4,
     raw_data: RawDataOption = None,
@@ -158,11 +158,15 @@ def worker(
         working = Worker(store, tools, threads=threads, until_idle=until_idle)
         say(f"working on the runs of {settings.store_url}" + ("" if until_idle else "; Ctrl-C ends it"))
         _work(working, say)
-        waiting = store.number_of_open_approvals()
-        done = working.tasks_done
+        facts = {
+            "tasks_done": working.tasks_done,
+            "attempts_failed": working.attempts_failed,
+            "gates_acted_on": working.gates_acted_on,
+            "waiting_for_people": store.number_of_open_approvals(),
+            "waiting_for_agents": store.number_of_tasks_without_agent(),
+        }
     options = _options(settings, raw_data, warehouse, policy)
-    facts = {"tasks_done": done, "waiting_for_people": waiting}
-    _show(as_json, facts, lambda lines: lines.of_worker(done, waiting, options))
+    _show(as_json, facts, lambda lines: lines.of_worker(facts, options))
     if working.telemetry_fault is not None:
         raise typer.Exit(MissionPipelineError.exit_code)
 
@@ -460,13 +464,15 @@ def _write_telemetry(store: Missions, settings: Settings) -> None:
 
 
 def _summary(state: dict[str, Any]) -> dict[str, Any]:
-    """Return a run in short: where it stands, and which gates are open."""
+    """Return a run in short: where it stands, why tasks do not go on, and which gates are open."""
     gates = [gate["approval_id"] for gate in state["hitl_queue"]]
     return {
         "run_id": state["run_id"],
         "mission_id": state["mission_id"],
         "status": state["status"],
         "task_status_by_id": state["task_status_by_id"],
+        "blocked_reason_by_id": state["blocked_reason_by_id"],
+        "waiting_for_agent_by_id": state["waiting_for_agent_by_id"],
         "approvals": gates,
     }
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mission_pipeline.runner.gate_words import attempt_words, ended_words, if_rejected
+from mission_pipeline.runner.gate_words import attempt_words, ended_words, if_rejected, joined
 from mission_pipeline.runner.model import Decision
 
 _RUN_WORDS = {
@@ -21,6 +21,7 @@ _BLOCKED_WORDS = {
     "dependency_failed": "cannot be done",
     "run_cancelled": "cancelled",
 }
+_MAKE_AVAILABLE = "Make an agent that is able to do it available in specialized_agents, then run a worker."
 _WENT_WRONG = ("rejected", "failed", "timed_out", "escalated")
 _LONGEST_CELL = 48
 _LINES_TO_JUDGE = 60
@@ -69,7 +70,7 @@ def of_runs(runs: Sequence[State], options: str) -> list[str]:
             run["run_id"],
             run["mission_id"],
             _RUN_WORDS[run["status"]],
-            f"{run['completed_tasks']} of {run['tasks']} tasks completed",
+            f"{run['completed_tasks']} of {run['tasks']} tasks completed{_without_agent(run['waiting_for_agents'])}",
             f"created {_time(run['created_at'])}",
         )
         for run in runs
@@ -150,13 +151,32 @@ def of_decision(decision: Decision, state: State, options: str) -> list[str]:
     return [said, "", *of_run(state, options)]
 
 
-def of_worker(tasks_done: int, waiting: int, options: str) -> list[str]:
-    """Return what a worker did, and what it leaves to people."""
-    did = f"{tasks_done:,} task{'' if tasks_done == 1 else 's'} done." if tasks_done else "There was nothing to do."
-    if not waiting:
-        return [did, "Nothing waits for a person."]
-    number = f"{waiting:,} result{' waits' if waiting == 1 else 's wait'} for a person"
-    return [did, f"{number}:  mission approvals{options}"]
+def of_worker(facts: Mapping[str, int], options: str) -> list[str]:
+    """Return what a worker did, and what it leaves to people.
+
+    Args:
+        facts: tasks_done, attempts_failed, gates_acted_on, waiting_for_people, waiting_for_agents.
+        options: of the next command.
+    """
+    counted = [
+        _counted(facts["tasks_done"], "task done", "tasks done"),
+        _counted(facts["attempts_failed"], "attempt failed", "attempts failed"),
+        _counted(facts["gates_acted_on"], "gate acted on", "gates acted on"),
+    ]
+    people, agents = facts["waiting_for_people"], facts["waiting_for_agents"]
+    nothing = "Nothing could be done." if agents else "There was nothing to do."
+    did = ", ".join(filter(None, counted))
+    lines = [f"{did}." if did else nothing]
+    if people:
+        lines.append(f"{_counted(people, 'result waits', 'results wait')} for a person:  mission approvals{options}")
+    else:
+        lines.append("Nothing waits for a person.")
+    if agents:
+        lines += [
+            f"{_counted(agents, 'task waits', 'tasks wait')} for an agent:  mission runs{options}",
+            _MAKE_AVAILABLE,
+        ]
+    return lines
 
 
 def of_kpi(state: State, name: str) -> list[str]:
@@ -173,11 +193,26 @@ def of_kpi(state: State, name: str) -> list[str]:
 
 def _head(state: State) -> list[str]:
     name = " ".join(filter(None, (state["mission_id"], state.get("mission_name"))))
-    said = f"{state['run_id']} of {name} {_RUN_WORDS[state['status']]}"
+    words = "waits for an agent" if state["waiting_for_agent_by_id"] and not _can_go_on(state) else ""
+    said = f"{state['run_id']} of {name} {words or _RUN_WORDS[state['status']]}"
     if state["status"] != "cancelled":
         return [f"{said}."]
     by, why = state["cancelled_by"], state["cancel_reason"]
     return [f"{said}{f' by {by}' if by else ''}{f': {why}' if why else '.'}"]
+
+
+def _can_go_on(state: State) -> bool:
+    """Whether a task is at work, or only needs a worker: neither a person nor an agent that is not there."""
+    status = state["task_status_by_id"]
+    return any(
+        status[task["task_id"]] == "running"
+        or (
+            status[task["task_id"]] == "pending"
+            and task["task_id"] not in state["waiting_for_agent_by_id"]
+            and all(status[needed] == "completed" for needed in task["depends_on"])
+        )
+        for task in state["plan_tasks"]
+    )
 
 
 def _circumstances(state: State) -> list[str]:
@@ -198,7 +233,9 @@ def _tasks(state: State) -> list[str]:
         status = state["task_status_by_id"][task_id]
         word = _BLOCKED_WORDS.get(state["blocked_reason_by_id"].get(task_id, ""), status)
         said = found.get("summary") or found.get("error") or ""
-        if status in ("pending", "running", "failed"):
+        if task_id in state["waiting_for_agent_by_id"]:
+            word, said = "waits for an agent", state["waiting_for_agent_by_id"][task_id]
+        elif status in ("pending", "running", "failed"):
             said = _newest_end(found)
         rows.append((task_id, task.get("task_name") or "", word, found.get("agent_id") or "", said))
     return _table(rows)
@@ -274,8 +311,6 @@ def _plain(value: Any) -> str:
 def _next(state: State, options: str, *, shown_of: int | None = None) -> list[str]:
     """Return what to do next. ``shown_of``: how many attempts a task has, where all of the run is shown already."""
     run_id = shlex.quote(state["run_id"])
-    if state["status"] == "running":
-        return ["", f"To go on:  mission worker --until-idle{options}"]
     lines = []
     for gate in state["hitl_queue"]:
         name = shlex.quote(gate["approval_id"])
@@ -292,6 +327,11 @@ def _next(state: State, options: str, *, shown_of: int | None = None) -> list[st
             f"  mission approve {name} --by NAME{options}",
             f"  mission reject {name} --by NAME --reason TEXT{options}",
         ]
+    if waiting := list(state["waiting_for_agent_by_id"]):
+        they = f"{joined(waiting)} {'waits' if len(waiting) == 1 else 'wait'} for an agent."
+        lines += ["", f"{they} {_MAKE_AVAILABLE}"]
+    if state["status"] == "running":
+        lines += [*([] if waiting else [""]), f"To go on:  mission worker --until-idle{options}"]
     if state["status"] == "failed" and shown_of is None:
         lines = ["", f"What went wrong:  mission status {run_id}{options}"]
     if state["status"] == "completed":
@@ -304,6 +344,15 @@ def _pressing(gate: State) -> str:
         to = gate.get("escalated_to")
         return f", escalated{f' to {to}' if to else ''}"
     return ", reminded" if gate.get("reminded_at") else ""
+
+
+def _without_agent(number: int) -> str:
+    return f", {_counted(number, 'waits', 'wait')} for an agent" if number else ""
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    """Return a number of things in words; nothing for 0."""
+    return f"{number:,} {one if number == 1 else several}" if number else ""
 
 
 def _kpis(gaps: Iterable[State]) -> list[str]:

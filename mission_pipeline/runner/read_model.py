@@ -6,6 +6,7 @@ What is not known is None. Times are ISO texts in UTC.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from mission_pipeline.errors import UnknownApproval, UnknownRun
 from mission_pipeline.runner.canonical import iso
 from mission_pipeline.runner.model import ENDED_RUNS
 from mission_pipeline.runner.tables import approval, mission_run, mission_task, risk_event, task_attempt, task_dep
+from mission_pipeline.runner.transitions import waits_for_an_agent
 
 Row = sa.Row[Any]
 
@@ -25,6 +27,24 @@ def has_run(connection: sa.Connection, run_id: str) -> bool:
     """Whether a run has this name."""
     asked = sa.select(mission_run.c.run_id).where(mission_run.c.run_id == run_id)
     return connection.execute(asked).first() is not None
+
+
+def ended_words(run: Row) -> str:
+    """Return how a run ended, to follow its name."""
+    if run.status == "cancelled":
+        return f"was cancelled already{f', by {run.cancelled_by}' if run.cancelled_by else ''}"
+    return "has failed already" if run.status == "failed" else f"is {run.status} already"
+
+
+def why_too_late(connection: sa.Connection, run_id: str) -> str:
+    """Return why a worker's claim counts no more: its run was cancelled, or its lease was over."""
+    asked = sa.select(mission_run.c.status, mission_run.c.cancelled_by).where(mission_run.c.run_id == run_id)
+    run = connection.execute(asked).one()
+    if run.status == "cancelled":
+        return f"the run was cancelled{f' by {run.cancelled_by}' if run.cancelled_by else ''}"
+    # Only a cancellation ends a run while a task is at work: else another worker did the task first.
+    then = "the run has ended" if run.status in ENDED_RUNS else "the task is another worker's"
+    return f"its lease was over, and {then}"
 
 
 def state(connection: sa.Connection, run_id: str) -> dict[str, Any]:
@@ -64,6 +84,9 @@ def state(connection: sa.Connection, run_id: str) -> dict[str, Any]:
         "mission_input": json.loads(run.mission_input),
         "plan_tasks": [_planned(task, needed[task.task_id]) for task in tasks],
         "task_status_by_id": {task.task_id: task.status for task in tasks},
+        "waiting_for_agent_by_id": {
+            task.task_id: task.error for task in _without_agent(connection, mission_task.c.run_id == run_id)
+        },
         "blocked_reason_by_id": {task.task_id: task.blocked_reason for task in tasks if task.blocked_reason},
         "task_results_by_id": {
             task_id: {
@@ -97,6 +120,7 @@ def runs(connection: sa.Connection, limit: int | None) -> list[dict[str, Any]]:
     ).all()
     tasks: dict[str, dict[str, int]] = {run.run_id: {} for run in newest}
     gates: dict[str, int] = {}
+    without_agent: Counter[str] = Counter()
     if newest:
         names = sa.select(mission_run.c.run_id).order_by(mission_run.c.created_at.desc(), mission_run.c.run_id)
         chosen = names.limit(limit).subquery()
@@ -112,6 +136,7 @@ def runs(connection: sa.Connection, limit: int | None) -> list[dict[str, Any]]:
             .group_by(approval.c.run_id)
         ):
             gates[row.run_id] = row.gates
+        without_agent.update(row.run_id for row in _without_agent(connection))
     return [
         {
             "run_id": run.run_id,
@@ -127,6 +152,7 @@ def runs(connection: sa.Connection, limit: int | None) -> list[dict[str, Any]]:
             "tasks": sum(tasks[run.run_id].values()),
             "completed_tasks": tasks[run.run_id].get("completed", 0),
             "open_approvals": gates.get(run.run_id, 0),
+            "waiting_for_agents": without_agent[run.run_id],
         }
         for run in newest
     ]
@@ -194,6 +220,18 @@ def _gates(
         {**_gate(row), **(_values(row) if has_values else {}), "attempts_before": _attempts_before(connection, row)}
         for row in rows
     ]
+
+
+def _without_agent(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> Sequence[sa.Row[Any, Any, Any]]:
+    """Return the tasks that wait because no agent can be asked; ``error`` says who is missing."""
+    newest = task_attempt.alias("newest")
+    is_newest = sa.and_(*(newest.c[name] == mission_task.c[name] for name in ("run_id", "task_id", "attempt")))
+    return connection.execute(
+        sa.select(mission_task.c.run_id, mission_task.c.task_id, newest.c.error)
+        .join(newest, is_newest)
+        .where(waits_for_an_agent(), *where)
+        .order_by(mission_task.c.run_id, mission_task.c.position)
+    ).all()
 
 
 def _same(table: sa.Table, *names: str) -> sa.ColumnElement[bool]:

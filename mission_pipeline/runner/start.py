@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import duckdb
 
 from mission_pipeline.errors import InputFault, WarehouseFault
 from mission_pipeline.ingest.find import MISSION_INPUTS
 from mission_pipeline.policy import Policy
+from mission_pipeline.runner.sound_json import UnsoundJson, parsed
 from mission_pipeline.warehouse import Warehouse
 
 _USUAL = """
@@ -49,13 +48,11 @@ def mission_input(
         if Path(name).name != name or not file.is_file():
             return {}, None
     try:
-        text = _content(file, max_bytes).decode("utf-8-sig")
-        found = json.loads(text, parse_constant=_refused, parse_float=_finite)
-        json.dumps(found, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is text that nobody can store
+        found = parsed(_content(file, max_bytes))
     except OSError as error:
         raise InputFault(f"The input {file} cannot be read ({error.strerror}). Name another file.") from error
-    except (ValueError, RecursionError) as error:
-        raise InputFault(f"The input {file} is not JSON ({error}). Correct it.") from error
+    except UnsoundJson as fault:
+        raise InputFault(f"The input {file} {fault}. Correct it.") from fault
     if not isinstance(found, dict):
         raise InputFault(f'The input {file} is no JSON object. Write one, such as {{"deals": []}}.')
     return found, file
@@ -73,17 +70,6 @@ def _content(file: Path, max_bytes: int) -> bytes:
         f"The input {file} has more than the {max_bytes:,} bytes that max_answer_bytes of the policy allows: "
         "name a smaller one."
     )
-
-
-def _refused(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number of JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:30]} is too large a number")
-    return number
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,8 @@ class Missions:
         with self._database.write() as connection:
             change = self._locked(connection, run_id)
             if change.has_ended:
-                raise RunHasEnded(f"Run {run_id} is {change.run.status} already. There is nothing to cancel.")
+                ended = read_model.ended_words(change.run)
+                raise RunHasEnded(f"Run {run_id} {ended}. There is nothing to cancel.")
             change.cancel(by=by, reason=reason)
             change.settle()
 
@@ -252,6 +253,11 @@ class Missions:
         """Keep a fault: the next attempt waits, or the task fails. False: it came too late, and is refused."""
         return self._kept(claim, lambda change: change.fail(claim, fault, work_seconds))
 
+    def why_too_late(self, claim: Claim) -> str:
+        """Return why what a claim brings is refused, to follow `too late: `."""
+        with self._database.read() as connection:
+            return read_model.why_too_late(connection, claim.run_id)
+
     def put_back(self, claim: Claim, reason: str) -> bool:
         """Let a task wait until an agent can be asked; no attempt is spent. False: it came too late, and is refused.
 
@@ -270,6 +276,12 @@ class Missions:
                 return  # whoever only looks takes no writer's lock
         with self._database.write() as connection:
             connection.execute(sa.update(mission_task).where(*waiting).values(due_at=now))
+
+    def number_of_tasks_without_agent(self) -> int:
+        """Return how many tasks wait because no agent can be asked."""
+        asked = sa.select(sa.func.count()).select_from(mission_task).where(waits_for_an_agent())
+        with self._database.read() as connection:
+            return int(connection.execute(asked).scalar_one())
 
     def next_due(self, run_id: str | None = None) -> datetime | None:
         """Return when the next task can be claimed: now, at a wait's end, at a lease's end. None: no task at all."""
@@ -321,7 +333,7 @@ class Missions:
             change = self._locked(connection, self._gate(connection, approval_id).run_id)
             gate = self._gate(connection, approval_id)  # as it is now that nobody else can change it
             if gate.status != "open":
-                raise _decided_before(gate)
+                raise _decided_before(gate, change.run)
             shown = connection.execute(
                 sa.select(task_attempt.c.result).where(
                     task_attempt.c.run_id == gate.run_id,
@@ -503,7 +515,7 @@ def _decision(gate: sa.Row[Any]) -> Decision:
     )
 
 
-def _decided_before(gate: sa.Row[Any]) -> AlreadyDecided:
+def _decided_before(gate: sa.Row[Any], run: sa.Row[Any]) -> AlreadyDecided:
     if gate.status in ("approved", "rejected"):
         return AlreadyDecided(
             f"{gate.approval_id} was {gate.status} by {gate.decided_by} at {iso(gate.decided_at)}. "
@@ -514,4 +526,5 @@ def _decided_before(gate: sa.Row[Any]) -> AlreadyDecided:
         return AlreadyDecided(
             f"{gate.approval_id} is void: its result was changed. `mission approvals` names the gate to decide at."
         )
-    return AlreadyDecided(f"{gate.approval_id} is closed: its run was cancelled. There is nothing to decide.")
+    by = f" by {run.cancelled_by}" if run.cancelled_by else ""
+    return AlreadyDecided(f"{gate.approval_id} is closed: its run was cancelled{by}. There is nothing to decide.")

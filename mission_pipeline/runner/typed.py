@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from mission_pipeline.errors import DecisionRefused
+from mission_pipeline.runner.waiting_gates import TIME_LIMIT
 
 LONGEST_NAME, LONGEST_REASON = 200, 4_000
 """Characters of a name and of a reason, at most."""
@@ -36,9 +37,21 @@ def checked_name(by: str, does: str) -> str:
         raise DecisionRefused(f"Nobody is named who {does}. Say who with --by.")
     if has_controls(name):
         raise DecisionRefused(f"The name of who {does} has control characters in it. Leave them out.")
+    if is_the_time_limit(name):
+        raise DecisionRefused(f"The name {TIME_LIMIT!r} stands where nobody decided in time. Say who {does} with --by.")
     if len(name) > LONGEST_NAME:
         raise DecisionRefused(f"The name of who {does} has {len(name)} letters. Give up to {LONGEST_NAME}.")
     return name
+
+
+def is_the_time_limit(name: str) -> bool:
+    """Whether a name looks like the one under which the machine rejects, case, blanks and what cannot be seen aside."""
+    return _looks(name) == _looks(TIME_LIMIT)
+
+
+def _looks(name: str) -> str:
+    letters = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(letter for letter in letters if not (letter.isspace() or unicodedata.category(letter) in _UNSEEN))
 
 
 def checked_reason(reason: str | None) -> str | None:

@@ -75,8 +75,9 @@ class _Held:
 class Worker:
     """Some threads that do tasks, one that renews their leases, and the caller's, which looks after the rest.
 
-    ``run_id``: work on this run alone, and end when it has ended or waits for people only. ``until_idle``: end when all
-    of them have. ``registry``: as it is now, if somebody has read it; else it is read when there is something to do.
+    ``run_id``: work on this run alone, and end when it has ended or waits for people or agents only. ``until_idle``:
+    end when all of them have. ``registry``: as it is now, if somebody has read it; else it is read when there is
+    something to do.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class Worker:
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()  # the one thing that a signal's handler may touch
         self._changed = threading.Condition()
         self._changes = 0
-        self._done = 0
+        self._done = self._failed = self._acted_on_gates = 0
         self._fault: BaseException | None = None
         self._telemetry_fault: str | None = None
 
@@ -120,6 +121,16 @@ class Worker:
     def tasks_done(self) -> int:
         """How many attempts it brought to a result that counts."""
         return self._done
+
+    @property
+    def attempts_failed(self) -> int:
+        """How many attempts came to nothing under it: failed, timed out, or escalated by their agent."""
+        return self._failed
+
+    @property
+    def gates_acted_on(self) -> int:
+        """How many times it did at a gate what the policy wants: a risk, a reminder, an escalation, a rejection."""
+        return self._acted_on_gates
 
     @property
     def telemetry_fault(self) -> str | None:
@@ -167,6 +178,7 @@ class Worker:
             if now >= gates_at:
                 gates_at = now + SECONDS_BETWEEN_LOOKS_AT_GATES
                 for news in self._store.look_at_gates():
+                    self._acted_on_gates += 1
                     self._tools.say(f"{news.run_id}  {news.task_id} waits for a person: {news.words}")
                     self._tell_change()
             self._export(wait_seconds=0)
@@ -270,7 +282,7 @@ class Worker:
             return
         if choice is None or claim.agent_id not in (None, choice.agent_id):
             fault = AgentFault(f"No agent could be asked: of {claim.agent_id} none is available any more.")
-            self._tell(claim, self._store.fail(claim, fault, 0.0), f"failed: {fault}")
+            self._tell(claim, self._is_kept_as_failed(claim, fault, 0.0), f"failed: {fault}")
             return
         self._missing.pop((claim.run_id, claim.task_id), None)
         if not self._store.choose(claim, choice):
@@ -285,10 +297,10 @@ class Worker:
         if not isinstance(answer, AgentFault):
             try:
                 is_kept = self._store.complete(claim, answer, seconds)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, RecursionError) as error:
                 answer = AgentFault(f"Its answer cannot be kept: {error}")
         if isinstance(answer, AgentFault):
-            is_kept = self._store.fail(claim, answer, seconds)
+            is_kept = self._is_kept_as_failed(claim, answer, seconds)
             said = f"{answer.outcome.replace('_', ' ')} {by}: {answer}"
         else:
             said = f"{'done ' + by + ', waits for a person' if claim.requires_approval else 'completed ' + by}"
@@ -298,6 +310,14 @@ class Worker:
                     self._done += 1
         reach("after_complete")
         self._tell(claim, is_kept, said)
+
+    def _is_kept_as_failed(self, claim: Claim, fault: AgentFault, seconds: float) -> bool:
+        """Let an attempt fail, and count it; False: it came too late."""
+        is_kept = self._store.fail(claim, fault, seconds)
+        if is_kept:
+            with self._changed:
+                self._failed += 1
+        return is_kept
 
     def _put_back(self, claim: Claim) -> None:
         """Let a task wait for an agent, and say once who is missing."""
@@ -324,8 +344,8 @@ class Worker:
 
     def _tell(self, claim: Claim, is_kept: bool, said: str) -> None:
         attempt = f" (attempt {claim.attempt})" if claim.attempt > 1 else ""
-        late = "too late: its lease was over, and the task is another worker's"
-        self._tools.say(f"{claim.run_id}  {claim.task_id}{attempt} {said if is_kept else late}")
+        said = said if is_kept else f"too late: {self._store.why_too_late(claim)}"
+        self._tools.say(f"{claim.run_id}  {claim.task_id}{attempt} {said}")
 
     # ------------------------------------------------------------------ waking each other
 

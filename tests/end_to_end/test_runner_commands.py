@@ -25,6 +25,21 @@ def facts(trial, *arguments):
     return json.loads(result.stdout)
 
 
+def did(**counts):
+    """What a worker says to a program; what is not named is 0."""
+    names = ("tasks_done", "attempts_failed", "gates_acted_on", "waiting_for_people", "waiting_for_agents")
+    return {**dict.fromkeys(names, 0), **counts}
+
+
+def make_agents(trial, **statuses):
+    """Give agents of the raw data another status."""
+    file = trial.raw_data / "specialized_agents.json"
+    agents = json.loads(file.read_text())
+    for agent in agents:
+        agent["status"] = statuses.get(agent["agent_id"], agent["status"])
+    file.write_text(json.dumps(agents))
+
+
 def fault(result, code=2):
     assert result.returncode == code, result.stderr
     assert result.stdout == ""
@@ -54,8 +69,11 @@ def test_a_run_says_where_it_waits_and_what_to_do(trial):
 
 def test_a_run_is_one_object_for_a_program(trial):
     given = facts(trial, "run", "M")
-    assert list(given) == ["run_id", "mission_id", "status", "task_status_by_id", "approvals"]
+    assert list(given) == [
+        "run_id", "mission_id", "status", "task_status_by_id", "blocked_reason_by_id", "waiting_for_agent_by_id", "approvals",
+    ]  # fmt: skip
     assert (given["status"], given["approvals"]) == ("blocked", [f"{given['run_id']}:B:1"])
+    assert given["blocked_reason_by_id"] == {"B": "approval"}
 
 
 def test_the_status_shows_the_result_to_judge_and_why_the_agent_was_chosen(trial):
@@ -87,7 +105,7 @@ def test_a_rejection_leads_to_another_attempt_and_the_last_one_fails_the_run(tri
         if attempt < 3:
             assert f"attempt {attempt} rejected by Ann: too long" in rejected.stdout
             assert "To go on:  mission worker --until-idle" in rejected.stdout
-            assert facts(trial, "worker", "--until-idle") == {"tasks_done": 1, "waiting_for_people": 1}
+            assert facts(trial, "worker", "--until-idle") == did(tasks_done=1, waiting_for_people=1)
     assert "has failed" in rejected.stdout
     assert [row["outcome"] for row in trial.telemetry("task_execution_logs")].count("rejected") == 3
     assert [gate["status"] for gate in facts(trial, "approvals", "--decided")] == ["rejected"] * 3
@@ -110,6 +128,63 @@ def test_a_failed_task_says_its_error(tmp_path):
     assert "T  task T  failed  B1  attempt 2 failed: " in printed
     assert "  T attempt 1, B1: failed: " in printed
     assert "mission status" not in printed
+
+
+def test_a_worker_says_what_it_did_also_where_nothing_was_done_well(tmp_path):
+    gone = {"B1": {"kind": "command", "arguments": [str(tmp_path / "gone")]}}
+    trial = new_trial(tmp_path / "trial", missions=one_task(), agents=gone, policy={"max_attempts": "2"})
+    command(trial, "run", "M", "--detach")
+    assert command(trial, "worker", "--until-idle").stdout.startswith("2 attempts failed.\n")
+    command(trial, "run", "M", "--detach")
+    assert facts(trial, "worker", "--until-idle") == did(attempts_failed=2)
+
+
+def test_a_worker_says_that_it_acted_on_gates(trial):
+    for _ in range(2):
+        command(trial, "run", "M", MISSION_NOW="2026-02-07T06:00:00")
+    later = {"MISSION_NOW": "2026-02-07T07:30:00"}
+    result = command(trial, "worker", "--until-idle", "--json", **later)
+    assert json.loads(result.stdout) == did(gates_acted_on=2, waiting_for_people=2)
+    assert result.stderr.count("a reminder, after 60 minutes") == 2
+    command(trial, "run", "M", "--detach", MISSION_NOW="2026-02-07T06:00:00")
+    command(trial, "worker", "--until-idle", MISSION_NOW="2026-02-07T06:00:00")
+    printed = command(trial, "worker", "--until-idle", **later).stdout
+    assert printed.startswith("1 gate acted on.\n3 results wait for a person:")
+
+
+def test_a_task_that_waits_for_an_agent_is_shown_with_what_to_do_about_it(trial):
+    run_id = facts(trial, "run", "M", "--detach")["run_id"]
+    make_agents(trial, B1="paused", B2="retired")
+    waiting = {"A": "No agent could be asked: of B1, B2 none is available. The task waits."}
+    printed = command(trial, "worker", "--until-idle").stdout.splitlines()
+    advice = "Make an agent that is able to do it available in specialized_agents, then run a worker."
+    assert printed[:2] == ["Nothing could be done.", "Nothing waits for a person."]
+    assert printed[2].startswith("1 task waits for an agent:  mission runs --raw-data")
+    assert printed[3] == advice
+    assert facts(trial, "worker", "--until-idle") == did(waiting_for_agents=1)
+    assert facts(trial, "status", run_id)["waiting_for_agent_by_id"] == waiting
+    printed = command(trial, "status", run_id).stdout.splitlines()
+    assert printed[0] == f"{run_id} of M Trial waits for an agent."
+    assert f"A  task A  waits for an agent    {waiting['A']}" in printed
+    assert f"A waits for an agent. {advice}" in printed
+    assert "0 of 2 tasks completed, 1 waits for an agent" in command(trial, "runs").stdout
+    make_agents(trial, B2="available")
+    assert facts(trial, "worker", "--until-idle") == did(tasks_done=2, waiting_for_people=1)
+    assert facts(trial, "status", run_id)["waiting_for_agent_by_id"] == {}
+
+
+def test_a_gate_is_shown_with_how_to_decide_while_other_tasks_go_on(tmp_path):
+    trial = new_trial(tmp_path / "trial", missions={"M": tasks(("A", "", "gate"), ("B", "", "gate"))})
+    run_id = facts(trial, "run", "M")["run_id"]
+    rejected = command(trial, "reject", f"{run_id}:A:1", "--by", "Ann", "--reason", "shorter")
+    options = " ".join(trial.places())
+    for printed in (rejected.stdout, command(trial, "status", run_id).stdout):
+        lines = printed.splitlines()
+        assert f"{run_id} of M Trial goes on." in lines
+        assert f"  mission approve {run_id}:B:1 --by NAME {options}" in lines
+        assert f"  mission reject {run_id}:B:1 --by NAME --reason TEXT {options}" in lines
+        assert lines[-1] == f"To go on:  mission worker --until-idle {options}"
+        assert f"{run_id}:A:2" not in printed
 
 
 def test_a_decision_about_another_result_than_the_one_that_was_seen_is_refused(trial):
@@ -183,19 +258,20 @@ def test_a_detached_run_waits_for_a_worker(trial):
     assert "goes on" in detached.stdout
     assert "To go on:  mission worker --until-idle" in detached.stdout
     assert trial.calls() == []
-    assert facts(trial, "worker", "--until-idle") == {"tasks_done": 2, "waiting_for_people": 1}
+    assert facts(trial, "worker", "--until-idle") == did(tasks_done=2, waiting_for_people=1)
 
 
 def test_a_cancelled_run_is_recorded_and_takes_no_decision(trial):
     run_id = facts(trial, "run", "M")["run_id"]
-    assert facts(trial, "cancel", run_id, "--by", "Ann", "--reason", "a mistake")["status"] == "cancelled"
+    cancelled = facts(trial, "cancel", run_id, "--by", "Ann", "--reason", "a mistake")
+    assert (cancelled["status"], cancelled["blocked_reason_by_id"]) == ("cancelled", {"B": "run_cancelled"})
     assert [row["status"] for row in trial.telemetry("mission_runs")] == ["cancelled"]
     assert (
         f"{run_id} of M Trial was cancelled by Ann: a mistake" in command(trial, "status", run_id).stdout.splitlines()
     )
     late = command(trial, "approve", f"{run_id}:B:1", "--by", "Bea")
-    assert "cancelled" in fault(late, 5)
-    assert "cancelled" in fault(command(trial, "cancel", run_id))
+    assert "its run was cancelled by Ann." in fault(late, 5)
+    assert f"Run {run_id} was cancelled already, by Ann." in fault(command(trial, "cancel", run_id))
 
 
 def test_a_kpi_known_later_corrects_the_record_of_the_run(trial):
@@ -229,17 +305,28 @@ def test_the_input_is_what_the_agents_get(trial, tmp_path):
     ("content", "said"),
     [
         ("[1]", "is no JSON object"),
-        ("{", "is not JSON"),
-        ('{"a": NaN}', "is not JSON"),
-        ('{"a": 1e999}', "is not JSON"),
-        ('{"a": "\\ud800"}', "is not JSON"),
+        ("{", "is not JSON ("),
+        ('{"a": NaN}', "has the value NaN, which is no number of JSON. Correct it."),
+        ('{"a": 1e999}', "has the number 1e999, which is too large. Correct it."),
+        ('{"a": "\\ud800"}', "has half a character in it, \\ud800, which no text can hold. Correct it."),
+        (b'{"a": "\xff"}', "is not UTF-8. Correct it."),
+        ('{"a": {"b": 1, "c": 2, "b": 3}}', 'gives the name "b" twice in one object. Correct it.'),
+        ('{"a": -' + "9" * 5_000 + "}", "has a number of 5,000 digits: 1,000 at most can be kept. Correct it."),
+        (
+            '{"a": ' + "[" * 100 + "]" * 100 + "}",
+            "is nested too deeply: 100 lists and objects within each other at most",
+        ),
+        (
+            "[" * 100_000,
+            "is nested too deeply: 100 lists and objects within each other at most can be kept. Correct it.",
+        ),
         (None, "cannot be read"),
     ],
 )
 def test_an_input_that_cannot_be_used_starts_nothing(trial, tmp_path, content, said):
     given = tmp_path / "input.json"
     if content is not None:
-        given.write_text(content)
+        given.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert said in fault(command(trial, "run", "M", "--input", given))
     assert facts(trial, "runs") == []
 
@@ -269,10 +356,33 @@ def test_an_input_that_is_too_large_is_refused_by_its_name(tmp_path):
         (["approve", "RUN_X:T:1", "--by", "Ann"], "RUN_X:T:1"),
         (["reject", "RUN_X:T:1", "--by", "Ann", "--reason", ""], "needs a reason"),
         (["approve", "RUN_X:T:1", "--by", " "], "who"),
+        (["approve", "RUN_X:T:1", "--by", " Time  Limit"], "stands where nobody decided in time"),
+        (["cancel", "RUN_X", "--by", "time limit"], "stands where nobody decided in time"),
     ],
 )
 def test_what_a_user_can_mend_is_one_sentence(trial, arguments, said):
     assert said.lower() in fault(command(trial, *arguments)).lower()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "M9"],
+        ["status", "RUN_X"],
+        ["approve", "RUN_X:T:1", "--by", "Ann"],
+        ["cancel", "RUN_X"],
+        ["kpi", "RUN_X", "cost", "1"],
+    ],
+)
+def test_a_fault_leaves_a_program_nothing_to_read_but_its_exit_code_and_the_sentence(trial, arguments):
+    fault(command(trial, *arguments, "--json"))  # of the commands of briefs: test_docs' README says the same
+
+
+def test_an_input_of_as_many_levels_as_can_be_kept_is_kept(trial, tmp_path):
+    given = tmp_path / "input.json"
+    given.write_text('{"a": ' + "[" * 99 + "]" * 99 + ', "b": ' + "9" * 1_000 + "}")
+    run_id = facts(trial, "run", "M", "--input", given)["run_id"]
+    assert facts(trial, "status", run_id)["mission_input"]["b"] == int("9" * 1_000)
 
 
 def test_a_plan_with_a_fault_is_refused_before_anything_starts(tmp_path):
@@ -308,7 +418,7 @@ def test_a_long_result_is_cut_where_a_screen_ends_and_nesting_stays_readable():
     state = {
         "run_id": "R", "mission_id": "M", "mission_name": None, "status": "blocked", "plan_tasks": [],
         "created_at": "2026-02-07T06:00:00Z", "ended_at": None, "requested_by": None, "priority": "high",
-        "routing_by_task_id": {}, "risk_events": [], "kpi_gap_summary": [], "hitl_queue": [gate],
+        "task_status_by_id": {}, "waiting_for_agent_by_id": {}, "routing_by_task_id": {}, "risk_events": [], "kpi_gap_summary": [], "hitl_queue": [gate],
         "task_results_by_id": {"T": {"result": found, "attempt": 1, "attempts": []}},
     }  # fmt: skip
     shown = lines.of_state(state, "", 3)

@@ -5,7 +5,7 @@ import json
 import pytest
 from mission_store import DAYS, GATED, SCORE, plan, task
 
-from mission_pipeline.errors import UnknownApproval, UnknownRun
+from mission_pipeline.errors import AlreadyDecided, DecisionRefused, RunHasEnded, UnknownApproval, UnknownRun
 
 SPECIFIED = {
     "mission_id", "run_id", "requested_by", "priority", "created_at", "plan_tasks", "task_status_by_id", "task_results_by_id",
@@ -64,6 +64,55 @@ def test_the_state_of_a_run_at_its_gate_tells_choices_results_and_what_waits(des
         "2026-11-21T09:03:02Z",
     )
     assert "T3" not in state["task_results_by_id"]
+
+
+def test_a_task_that_waits_for_an_agent_is_named_until_one_is_asked(desk):
+    run_id = desk.start(plan(task("A"), task("B", "A")))
+    assert desk.store.state(run_id)["waiting_for_agent_by_id"] == {}
+    reason = "No agent could be asked: of A1, A2 none is available. The task waits."
+    assert desk.store.put_back(desk.store.claim("w1"), reason)
+    assert desk.store.state(run_id)["waiting_for_agent_by_id"] == {"A": reason}
+    assert [run["waiting_for_agents"] for run in desk.store.runs()] == [1]
+    desk.clock.move(hours=1)
+    desk.work()
+    assert desk.store.state(run_id)["waiting_for_agent_by_id"] == {}
+    assert [run["waiting_for_agents"] for run in desk.store.runs()] == [0]
+
+
+def test_an_attempt_that_failed_is_no_waiting_for_an_agent(desk):
+    run_id = desk.start(plan(task("A")))
+    desk.fault("No answer.")
+    assert desk.store.state(run_id)["waiting_for_agent_by_id"] == {}
+
+
+def test_a_late_decision_and_a_late_cancel_say_how_the_run_ended_and_by_whom(desk):
+    run_id = desk.start(plan(task("A", gate=True)))
+    desk.work()
+    gate = desk.gate()
+    desk.store.cancel(run_id, by="Ben")
+    with pytest.raises(AlreadyDecided, match=r"its run was cancelled by Ben\. There is nothing to decide\."):
+        desk.store.decide(gate, "approved", by="Ann")
+    with pytest.raises(RunHasEnded, match=rf"Run {run_id} was cancelled already, by Ben\. There is nothing"):
+        desk.store.cancel(run_id, by="Ann")
+    failed = desk.start(plan(task("A")))
+    for _ in range(3):
+        desk.clock.move(hours=1)
+        desk.fault()
+    with pytest.raises(RunHasEnded, match=f"Run {failed} has failed already"):
+        desk.store.cancel(failed, by="Ann")
+
+
+@pytest.mark.parametrize("name", ["time limit", " Time  LIMIT ", "TIMELIMIT", "time\u200b limit", "ｔime limit"])
+def test_nobody_decides_under_the_name_of_the_time_limit(desk, name):
+    run_id = desk.start(plan(task("A", gate=True)))
+    desk.work()
+    for decide in (
+        lambda: desk.store.decide(desk.gate(), "approved", by=name),
+        lambda: desk.store.cancel(run_id, by=name),
+    ):
+        with pytest.raises(DecisionRefused, match="'time limit' stands where nobody decided in time"):
+            decide()
+    assert desk.store.decide(desk.gate(), "approved", by="Tim Elimit-Time")
 
 
 @pytest.mark.parametrize(("kpi", "value", "gap", "is_met"), [

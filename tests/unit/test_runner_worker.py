@@ -70,12 +70,28 @@ def test_it_does_what_can_be_done_and_counts_it(tmp_path):
         assert [line.split("  ")[1][:8] for line in said] == ["A comple", "B done b"]
 
 
+def test_attempts_that_come_to_nothing_and_gates_it_acted_on_are_counted(tmp_path):
+    gone = {"B1": {"kind": "command", "arguments": [str(tmp_path / "gone")]}}
+    missions = {"M": tasks(("A", ""), ("B", "", "gate"))}
+    trial = new_trial(tmp_path / "trial", missions=missions, agents=gone, policy={"max_attempts": "2"})
+    with workshop(trial) as (store, tools, _, _, _):
+        worker = working(store, tools)
+        assert (worker.tasks_done, worker.attempts_failed, worker.gates_acted_on) == (0, 4, 0)
+    trial = new_trial(tmp_path / "other", missions=one_task("gate"))
+    with workshop(trial) as (store, tools, _, _, _):
+        working(store, tools)
+        tools.clock.ahead = timedelta(minutes=60)
+        worker = working(store, tools)
+        assert (worker.tasks_done, worker.attempts_failed, worker.gates_acted_on) == (0, 0, 1)
+
+
 def test_a_task_of_whose_agents_none_is_available_waits_for_one_and_spends_no_attempt(tmp_path):
     trial = new_trial(tmp_path / "trial", missions=one_task(), policy={"max_backoff_seconds": "60.0"})
     with workshop(trial) as (store, tools, run_id, said, _):
         write_agents(trial, ("B1", "unavailable"), ("B2", "retired"))
         for _ in range(4):  # more often than it may be attempted
-            working(store, tools)
+            worker = working(store, tools)
+        assert (worker.tasks_done, worker.attempts_failed, store.number_of_tasks_without_agent()) == (0, 0, 1)
         state = store.state(run_id)
         assert (state["status"], state["task_status_by_id"]) == ("running", {"T": "pending"})
         assert "of B1, B2 none is available" in state["task_results_by_id"]["T"]["error"]
@@ -83,6 +99,7 @@ def test_a_task_of_whose_agents_none_is_available_waits_for_one_and_spends_no_at
         write_agents(trial, ("B1", "unavailable"), ("B2", "available"))
         working(store, tools)
         assert store.state(run_id)["status"] == "completed"
+        assert store.number_of_tasks_without_agent() == 0
         assert trial.rows("select attempt, agent_id, outcome, error from task_attempt") == [
             (1, "B2", "completed", None)
         ]
@@ -184,10 +201,32 @@ def test_an_answer_after_the_lease_is_refused_and_said(tmp_path):
         other = store.claim("another")
         store.fail(other, AgentFault("it gave up"), 0.1)
         thread.join()
-        assert any("too late: its lease was over" in line for line in said)
+        assert f"{run_id}  T too late: its lease was over, and the task is another worker's" in said
         assert trial.rows("select attempt, outcome from task_attempt order by attempt") == [
             (1, "failed"), (2, "completed"),
         ]  # fmt: skip
+
+
+def test_an_answer_after_a_cancel_is_refused_and_it_is_said_who_cancelled(tmp_path):
+    trial = new_trial(tmp_path / "trial", missions=one_task(), work_seconds=0.5)
+    with workshop(trial) as (store, tools, run_id, said, _):
+        thread = threading.Thread(target=working, args=(store, tools))
+        thread.start()
+        while not trial.calls():
+            time.sleep(0.01)
+        store.cancel(run_id, by="Ann")
+        thread.join()
+        assert said == [f"{run_id}  T too late: the run was cancelled by Ann"]
+
+
+def test_an_answer_after_another_worker_ended_the_run_is_refused_with_both_reasons(tmp_path):
+    trial = new_trial(tmp_path / "trial", missions=one_task())
+    with workshop(trial) as (store, tools, run_id, said, _):
+        late = store.claim("one that sleeps")
+        tools.clock.ahead = timedelta(minutes=5)
+        worker = working(store, tools)
+        worker._tell(late, False, "")
+        assert said[-1] == f"{run_id}  T too late: its lease was over, and the run has ended"
 
 
 def test_a_lease_lost_before_the_call_costs_no_call(tmp_path):
@@ -225,14 +264,21 @@ def test_an_answer_that_cannot_be_kept_fails_the_attempt_and_not_the_worker(tmp_
                 return Answer({"score": float("nan")})
             if request["attempt"] == 2:
                 raise RuntimeError("a fault of the adapter")
+            if request["attempt"] == 3:
+                deep = []
+                for _ in range(2_000):
+                    deep = [deep]
+                return Answer({"deep": deep})
             return Answer({"score": 1})
 
     monkeypatch.setattr("mission_pipeline.runner.worker.adapter_for", lambda agent, policy: Careless())
-    with workshop(new_trial(tmp_path / "trial", missions=one_task())) as (store, tools, run_id, said, registry):
+    trial = new_trial(tmp_path / "trial", missions=one_task(), policy={"max_attempts": "4"})
+    with workshop(trial) as (store, tools, run_id, said, registry):
         working(store, tools, registry=registry)
         assert store.state(run_id)["status"] == "completed"
         assert "Its answer cannot be kept" in said[0]
         assert "RuntimeError: a fault of the adapter" in said[1]
+        assert "Its answer cannot be kept" in said[2]
 
 
 def test_a_lease_is_renewed_while_an_agent_works(tmp_path):
