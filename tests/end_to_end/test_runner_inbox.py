@@ -16,7 +16,7 @@ from runner_gates import EMAIL, Clock, store_in, task, waiting_run, work
 from mission_pipeline.runner.inbox.access import Access
 from mission_pipeline.runner.inbox.app import Inbox, inbox_app
 from mission_pipeline.runner.inbox.gates import duration_words
-from mission_pipeline.runner.model import Answer, MissionPlan
+from mission_pipeline.runner.model import AgentFault, Answer, Choice, MissionPlan
 
 TOKEN = "t0" * 24
 SCRIPT = "<script>document.title='owned'</script>"
@@ -480,7 +480,68 @@ def test_a_changed_result_is_not_decided_and_the_new_one_is_shown(browser, missi
     assert again.fields["seen_sha256"] != fields["seen_sha256"]
     assert status_of(missions, again.fields["approval_id"]) == "open"
     assert send(browser, {**again.fields, "verdict": "approved"}).status_code == 303
-    assert "Void" in gate_page(browser, gate)
+    void = gate_page(browser, gate)
+    assert "Void" in void
+    assert "The result as it was changed: nobody judged it here" in void
+    assert "that was judged" not in void
+
+
+def test_a_page_says_of_a_result_whether_it_was_judged(browser, missions):
+    def heading(gate):
+        return re.search(r'<h2 id="result">(.*?)</h2>', gate_page(browser, gate))[1]
+
+    decided, cancelled = waiting_run(missions), waiting_run(missions)
+    assert heading(decided.gate) == "The result to judge"
+    missions.decide(decided.gate, "approved", by="Ana")
+    assert heading(decided.gate) == "The result that was judged"
+    missions.cancel(cancelled.run_id, by="Ben")
+    assert heading(cancelled.gate) == "The result that waited: nobody judged it"
+
+
+def test_a_result_that_the_time_limit_rejected_is_not_called_judged(tmp_path, policy, clock):
+    gates = policy.runner.gates.model_copy(update={"time_limit_minutes": 60.0, "on_time_limit": "reject"})
+    strict = policy.model_copy(update={"runner": policy.runner.model_copy(update={"gates": gates})})
+    with store_in(tmp_path, strict, clock) as missions, opened(missions, strict, clock) as browser:
+        gate = waiting_run(missions).gate
+        clock.wait(hours=1)
+        missions.look_at_gates()
+        enter(browser)
+        assert status_of(missions, gate) == "rejected"
+        assert "The result that nobody judged in time" in gate_page(browser, gate)
+
+
+def test_the_next_task_is_named_with_what_else_it_needs(browser, missions):
+    """w2 has no more needs, w4 waits for w3 as well, and w6 can never run."""
+    tasks = (
+        task("w1", gate=True), task("w2", after=["w1"]), task("w3", after=["w2"]), task("w4", after=["w1", "w3"]),
+        task("w5"), task("w6", after=["w1", "w5"]),
+    )  # fmt: skip
+    run_id = missions.create_run(MissionPlan("M", None, None, tasks, ()), mission_input={})
+    page = gate_page(browser, work_until_gate(missions, run_id, failing="w5"))
+    assert "Next: w2. w4 follows once w3 is completed. w6 never runs: what it needs beside this has failed." in page
+
+
+def work_until_gate(missions, run_id, *, failing):
+    """Do what can be done, one task in vain; return the gate."""
+    while (claim := missions.claim("worker", run_id)) is not None or missions.next_due(run_id) is not None:
+        if claim is None:
+            missions._clock.wait(hours=1)
+        else:
+            missions.choose(claim, Choice("A4", "first in rank", (), None))
+            if claim.task_id == failing:
+                missions.fail(claim, AgentFault("It broke."), 1.0)
+            else:
+                missions.complete(claim, Answer({}), 1.0)
+    return missions.open_approvals()[0]["approval_id"]
+
+
+@pytest.mark.parametrize("name", ["time limit", " TIME\u200b  limit "])
+def test_the_name_of_the_time_limit_is_no_persons(browser, missions, name):
+    gate = waiting_run(missions).gate
+    answer = send(browser, form_of(browser, gate, by=name, verdict="approved"))
+    assert answer.status_code == 422
+    assert "This name stands where nobody decided in time. Say who decides." in answer.text
+    assert status_of(missions, gate) == "open"
 
 
 def test_a_form_that_shows_another_result_decides_nothing(browser, missions):
@@ -517,7 +578,7 @@ def test_a_gate_of_a_cancelled_run_cannot_be_decided(browser, missions):
     missions.cancel(run.run_id, by="Ben", reason="No longer needed.")
     answer = send(browser, fields)
     assert answer.status_code == 409
-    assert "cancelled" in answer.text
+    assert "its run was cancelled by Ben." in answer.text
 
 
 def test_a_form_of_too_many_fields_or_of_bytes_that_are_no_form_is_none(browser, missions):

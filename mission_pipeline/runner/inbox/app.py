@@ -29,7 +29,7 @@ from mission_pipeline.runner.inbox import gates
 from mission_pipeline.runner.inbox.access import Access, is_from_elsewhere, refusal_of
 from mission_pipeline.runner.inbox.pages import page, stylesheet
 from mission_pipeline.runner.model import Decision, Verdict
-from mission_pipeline.runner.typed import LONGEST_NAME, LONGEST_REASON, has_controls, is_empty
+from mission_pipeline.runner.typed import LONGEST_NAME, LONGEST_REASON, has_controls, is_empty, is_the_time_limit
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -273,6 +273,8 @@ def _faults_of(verdict: Verdict, typed: Mapping[str, str]) -> dict[str, str]:
         faults["by"] = f"A name has up to {LONGEST_NAME} letters."
     elif has_controls(typed["by"]):
         faults["by"] = "The name has control characters in it. Leave them out."
+    elif is_the_time_limit(typed["by"]):
+        faults["by"] = "This name stands where nobody decided in time. Say who decides."
     if verdict == "rejected" and is_empty(typed["reason"]):
         faults["reason"] = "Say why it is rejected, so that the next attempt can do better."
     elif len(typed["reason"]) > LONGEST_REASON:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from mission_pipeline.runner.gate_words import (
     why_it_ended,
 )
 from mission_pipeline.runner.inbox.shown import clean, shown_value
+from mission_pipeline.runner.waiting_gates import TIME_LIMIT
 
 if TYPE_CHECKING:
     from mission_pipeline.policy import Policy
@@ -38,6 +39,11 @@ _LONG_STATUS_WORDS = {
     "rejected": "Rejected",
     "void": "Void: the result was changed, and asked about again",
     "cancelled": "Cancelled with its run: nothing is to be decided any more",
+}
+_RESULT_HEADINGS = {
+    "open": "The result to judge",
+    "void": "The result as it was changed: nobody judged it here",
+    "cancelled": "The result that waited: nobody judged it",
 }
 _CLASSES = {
     "approved": "good",
@@ -94,6 +100,7 @@ def shown_gate(missions: Missions, policy: Policy, approval_id: str, now: dateti
         "status": _STATUS_WORDS.get(status, status),
         "status_words": _LONG_STATUS_WORDS.get(status, status),
         "class": _CLASSES.get(status, "none"),
+        "result_heading": _result_heading(gate),
         "question": "May this result go on?",
         "task": task_name(gate),
         "mission": _mission(gate),
@@ -133,6 +140,12 @@ def duration_words(waited: timedelta) -> str:
     days, hours = divmod(hours, 24)
     said = "1 day" if days == 1 else f"{days} days"
     return f"{said} {hours} h" if hours else said
+
+
+def _result_heading(gate: Mapping[str, Any]) -> str:
+    if gate["decided_by"] == TIME_LIMIT:
+        return "The result that nobody judged in time"
+    return _RESULT_HEADINGS.get(gate["status"], "The result that was judged")
 
 
 def _heading(number: int) -> str:
@@ -241,15 +254,32 @@ def _based_on(state: Mapping[str, Any], task_id: str, room: int) -> list[tuple[s
 
 
 def _if_approved(state: Mapping[str, Any], task_id: str) -> str:
-    after = [task_name(task) for task in state["plan_tasks"] if task_id in task["depends_on"]]
+    after = [task for task in state["plan_tasks"] if task_id in task["depends_on"]]
     if after:
-        return f"Next: {joined(after)}."
+        return " ".join(_then(state, task_id, after))
     others = [
         task
         for task in state["plan_tasks"]
         if task["task_id"] != task_id and state["task_status_by_id"][task["task_id"]] != "completed"
     ]
     return "Nothing depends on it; the run goes on with its other tasks." if others else "The run is then complete."
+
+
+def _then(state: Mapping[str, Any], task_id: str, after: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what an approval of a task lets go on: now, once other tasks are completed, or never."""
+    status, named = state["task_status_by_id"], {task["task_id"]: task_name(task) for task in state["plan_tasks"]}
+    missing = {
+        task["task_id"]: [other for other in task["depends_on"] if other != task_id and status[other] != "completed"]
+        for task in after
+    }
+    if now := [named[each] for each, others in missing.items() if not others]:
+        yield f"Next: {joined(now)}."
+    for each, others in missing.items():
+        if others and status[each] == "blocked":
+            yield f"{named[each]} never runs: what it needs beside this has failed."
+        elif others:
+            are = "is" if len(others) == 1 else "are"
+            yield f"{named[each]} follows once {joined([named[other] for other in others])} {are} completed."
 
 
 def _mission(gate: Mapping[str, Any]) -> str:
