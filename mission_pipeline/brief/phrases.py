@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mission_pipeline.brief.claims import MIDDLE, START, bare, marked, plain
+from mission_pipeline.brief.claims import MIDDLE, START, STORED_DECIMALS, bare, marked, plain
 
 Row = Mapping[str, Any]
 
@@ -211,12 +211,27 @@ def status_words(status: str, confidence: str) -> str:
     return STATUS_WORDS[status]
 
 
-def number(value: float | None, decimals: int = 2) -> str:
-    """Return a figure for reading: at most ``decimals`` places, thousands set apart, no idle zeros; or "unknown"."""
+SHOWN_DECIMALS = 2
+"""A figure that is nothing when rounded to this many places is neither trouble nor an aim: see ``is_shown``."""
+
+
+def is_shown(value: float | None, decimals: int = SHOWN_DECIMALS) -> bool:
+    """Whether a figure is known and more than nothing at the places that a reader is shown."""
+    return value is not None and float(f"{abs(bare(value)):.{decimals}f}") > 0
+
+
+def number(value: float | None, decimals: int = SHOWN_DECIMALS) -> str:
+    """Return a figure for reading: at most ``decimals`` places, thousands set apart, no idle zeros; or "unknown".
+
+    What is more than nothing, but too little for these places, is "under 0.01", if the JSON of a brief still tells it
+    from nothing.
+    """
     if value is None:
         return UNKNOWN
     if isinstance(value, bool):
         return yes_no(value)
+    if value > 0 and not is_shown(value, decimals) and is_shown(value, STORED_DECIMALS):
+        return marked(value, f"under {10**-decimals:.{decimals}f}")
     text = f"{bare(value):,.{decimals}f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -230,7 +245,9 @@ def points(value: float | None) -> str:
 
 def percent(value: float | None) -> str:
     """Return a percentage of a 0-100 value, with its sign of unit."""
-    return UNKNOWN if value is None else f"{value:,.2f} %"
+    if value is None:
+        return UNKNOWN
+    return f"{value:,.2f} %" if value >= 0 or is_shown(value) else f"{marked(value, '0.00')} %"
 
 
 def share(value: float | None) -> str:
@@ -248,6 +265,11 @@ def counted(count: int | float | None, singular: str, plural: str | None = None)
 def minutes(value: float | None) -> str:
     """Return minutes with their unit."""
     return UNKNOWN if value is None else counted(value, "minute")
+
+
+def at_most(limit: str) -> str:
+    """Return an aim: at most this, or, where the figure is too small to be shown, "under 0.01 minutes"."""
+    return limit if plain(limit).startswith("under ") else f"at most {limit}"
 
 
 def yes_no(value: bool | None) -> str:
@@ -293,12 +315,30 @@ def kpi_unit(kpi_name: str | None, value: float | None = None) -> str:
 
 
 def kpi_values(kpi_name: str | None, *values: float | None) -> list[str]:
-    """Return values of one KPI with its unit and the same number of decimals, so that they compare at a glance."""
-    texts = [plain(number(value)) for value in values if value is not None]
+    """Return values of one KPI with its unit and the same number of decimals, so that they compare at a glance.
+
+    There are more decimals than usual, up to those of the JSON, where without them values that differ would look the
+    same, or one would look like nothing.
+    """
+    known = [float(bare(value)) for value in values if value is not None]
+    places = next(
+        (
+            places
+            for places in range(SHOWN_DECIMALS, STORED_DECIMALS)
+            if len(_rounded(known, places)) == len(_rounded(known, STORED_DECIMALS))
+        ),
+        STORED_DECIMALS,
+    )
+    texts = [f"{value:.{places}f}".rstrip("0") for value in known]
     decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
     return [
         UNKNOWN if value is None else f"{value:,.{decimals}f} {kpi_unit(kpi_name, value)}".rstrip() for value in values
     ]
+
+
+def _rounded(values: Sequence[float], places: int) -> set[float]:
+    """Return the different values, nothing being one of them, that are left at so many places."""
+    return {0.0, *(round(value, places) for value in values)}
 
 
 def percentage_points(gap: float, text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
-from mission_pipeline.brief.claims import Claims, bare, marked, plain, remarked
+from mission_pipeline.brief.claims import STORED_DECIMALS, Claims, bare, marked, plain, remarked
 from mission_pipeline.brief.document import Document, Entry, Section, Table
 from mission_pipeline.brief.run_facts import KEYS, RunFacts, claim_query
 
@@ -129,7 +129,8 @@ class _Composer:
             most = "most: " if self._is_costliest(worst) else "by "
             held = worst["friction_minutes"]
             if held is None:
-                most, held = "by at least ", worst["largest_overrun_minutes"] or worst["longest_delay_minutes"]
+                known = (worst["largest_overrun_minutes"], worst["longest_delay_minutes"])
+                most, held = "by at least ", next(minutes for minutes in known if say.is_shown(minutes))
             parts.append(f"{_task(worst)} held it up {most}{say.minutes(held)} over plan or waiting")
         return "; ".join(parts) + "."
 
@@ -147,7 +148,7 @@ class _Composer:
             sentence += f" It took {say.minutes(total)}"
             if off is None:
                 sentence += "; how long was planned is not known."
-            elif off == 0:
+            elif not say.is_shown(off):
                 sentence += f", just what the estimates of its {self._planned_tasks()} add up to."
             else:
                 more = "more" if total > planned else "less"
@@ -175,7 +176,7 @@ class _Composer:
             if wait is not None
             else "an unknown time of waiting for a person's approval",
         ]
-        if rest is not None:
+        if say.is_shown(rest) or rest == 0:
             parts.append(f"{say.minutes(rest)} that no log explains")
         return f"{'So far' if self.is_open else 'How it was spent'}: {say.listed(parts)}."
 
@@ -230,7 +231,7 @@ class _Composer:
         more = "more" if score > previous else "fewer"
         compared = (
             f"the same as {earlier['previous_run_id']} before it"
-            if change == 0
+            if not say.is_shown(change)
             else f"{say.points(change)} points {more} than {earlier['previous_run_id']} before it "
             f"({say.points(previous)})"
         )
@@ -284,7 +285,7 @@ class _Composer:
         if small:
             yield _finding("Smaller delays, below the limits of the rules", "; ".join(small) + ".")
         rest = self.run["unattributed_minutes"]
-        if rest:
+        if say.is_shown(rest):
             total = say.minutes(self.run["total_duration_minutes"])
             yield _finding(
                 "Unexplained time", f"{say.number(rest)} of {total}: the run waited, and no log says for what."
@@ -296,9 +297,9 @@ class _Composer:
     def _small_delays(self) -> Iterator[str]:
         for task in self.tasks:
             parts = []
-            if task["overrun_minutes"] and not self._signal(task, _OVERRUN):
+            if say.is_shown(task["overrun_minutes"]) and not self._signal(task, _OVERRUN):
                 parts.append(f"took {say.minutes(task['overrun_minutes'])} over plan")
-            if task["delay_minutes"] and not self._signal(task, _WAIT):
+            if say.is_shown(task["delay_minutes"]) and not self._signal(task, _WAIT):
                 parts.append(f"waited {say.minutes(task['delay_minutes'])} for a person")
             if parts:
                 yield f"{_task(task)} {say.listed(parts)}"
@@ -362,6 +363,8 @@ class _Composer:
             return "Nothing follows from this run: it was cancelled, and what is known of it calls for no change."
         if [*self._unknown()]:
             return "Nothing that the data shows; but not everything is known, as said above."
+        if self.signals:
+            return "Nothing that calls for a change; what the rules saw is said above."
         return "Nothing: no task ran noticeably over its plan, no rule saw a risk, and no target is missed."
 
     def _on_completion(self) -> Iterator[Action]:
@@ -426,8 +429,11 @@ class _Composer:
         return f"Its result is missing, and {say.listed(waiting)} {verb} on it."
 
     def _friction_task(self) -> Row | None:
-        """Return the task that is known to have cost most, of those far enough over plan or that a rule saw wait."""
-        minded = [task for task in self.tasks if task["is_over_plan"] or self._signal(task, _WAIT)]
+        """Return the task that is known to have cost most, of those far enough over plan or that a rule saw wait.
+
+        What is too little to be shown is no friction, however short the plan was.
+        """
+        minded = [task for task in self.tasks if _is_far_over_plan(task) or self._long_wait(task) is not None]
         return max(minded, key=_known_cost, default=None)
 
     def _is_costliest(self, task: Row) -> bool:
@@ -444,30 +450,37 @@ class _Composer:
         found = (signal for signal in self.signals if (signal["rule"], signal["task_id"]) == (rule, task["task_id"]))
         return next(found, None)
 
+    def _long_wait(self, task: Row) -> Row | None:
+        """Return the signal of a task that waited long; None where it did not, or too little for it to be shown."""
+        return self._signal(task, _WAIT) if say.is_shown(task["longest_delay_minutes"]) else None
+
     def _on_friction(self) -> Iterator[Action]:
         task = self._friction_task()
         if task is None:
             return
-        wait, overrun, delay = self._signal(task, _WAIT), task["largest_overrun_minutes"], task["delay_minutes"]
+        wait, overrun, delay = self._long_wait(task), task["largest_overrun_minutes"], task["delay_minutes"]
         costs, aims, causes = [], [], []
-        if overrun:
+        is_over = say.is_shown(overrun)
+        if is_over:
             known = task["overrun_minutes"]
             costs.append(
                 f"at least {say.minutes(overrun)} over plan" if known is None else f"{say.minutes(known)} over plan"
             )
             aims.append(_plan_aim(task))
             causes.append(_OVERRUN)
-        if delay:
+        if say.is_shown(delay):
             costs.append(f"{say.minutes(delay)} of waiting for a person")
+        elif delay is None and wait is not None:
+            costs.append(f"at least {say.minutes(task['longest_delay_minutes'])} of waiting for a person")
         if wait is not None:
             aims.append(_wait_aim(task, wait))
             causes.append(_WAIT)
         did = self._costliest(task)
         most = " more than any other task" if self._is_costliest(task) else ""
         name = f"{_task(task)}, done by {_agent(did)},"
-        if overrun and wait is not None:
+        if is_over and wait is not None:
             headline = f"Bring {name} back within its plan, and shorten its wait for a person"
-        elif overrun:
+        elif is_over:
             headline = f"Bring {name} back within its plan"
         else:
             headline = f"Shorten the wait for a person at {_task(task)}, done by {_agent(did)}"
@@ -488,7 +501,7 @@ class _Composer:
     def _on_unexplained_time(self) -> Iterator[Action]:
         """Ask where the time went, if no log explains most of it: more than half, by the meaning of the word."""
         total, rest = self.run["total_duration_minutes"], self.run["unattributed_minutes"]
-        if rest is None or total is None or rest * 2 <= total:
+        if rest is None or total is None or rest * 2 <= total or not say.is_shown(rest):
             return
         did = next((row for row in self.executions if row["started_at"] is None or row["finished_at"] is None), None)
         if did is None:
@@ -519,6 +532,8 @@ class _Composer:
             if kpi is not None:
                 if not (kpi["is_primary"] and rule == "target_missed"):
                     yield self._kpi_action("risk", kpi, rule)
+            elif _is_trifle(signal, task):
+                continue  # nobody could see that it became less
             elif task is not None:
                 yield self._task_action(signal, task)
             else:
@@ -551,7 +566,9 @@ class _Composer:
             did = self._costliest(self._friction_task() or self.tasks[0])
         start = f"; begin with {_task(did)}, done by {_agent(did)}" if did is not None else ""
         if signal["rule"] == "long_run":
-            headline, aim = "Find out why the run took so much longer than usual", f"at most {_limit(signal)}"
+            headline, aim = "Find out why the run took so much longer than usual", say.at_most(_limit(signal))
+            if not say.is_shown(signal["threshold"], STORED_DECIMALS):
+                aim = f"less than {say.minutes(signal['observed_value'])}"
         else:
             headline, aim = "Find out what went wrong so often in this run", f"fewer than {_limit(signal)}"
         return self._action(
@@ -633,6 +650,17 @@ class _Composer:
 # ---------------------------------------------------------------------- words
 
 
+def _is_trifle(signal: Row, task: Row | None) -> bool:
+    """Whether what a rule saw is less than a reader is shown, as of a run of a moment."""
+    minutes = {_OVERRUN: "largest_overrun_minutes", _WAIT: "longest_delay_minutes"}.get(signal["rule"])
+    cost = signal["observed_value"] if task is None or minutes is None else task[minutes]
+    return bool(cost) and not say.is_shown(cost)
+
+
+def _is_far_over_plan(task: Row) -> bool:
+    return task["is_over_plan"] and say.is_shown(task["largest_overrun_minutes"])
+
+
 def _known_cost(task: Row) -> float:
     return float((task["overrun_minutes"] or 0) + (task["delay_minutes"] or 0))
 
@@ -679,26 +707,31 @@ def _value_sentence(kpi: Row) -> str:
     if kpi["gap_to_target"] is None:
         return sentence
     if kpi["gap_to_target"]:
-        return f"{sentence}, {gap} {_beyond(kpi)} the {limit} {target}"
+        is_shown = say.is_shown(kpi["gap_to_target"], STORED_DECIMALS)
+        return f"{sentence}, {gap if is_shown else 'just'} {_beyond(kpi)} the {limit} {target}"
     return f"{sentence}, which {'meets' if kpi['kpi_kind'] == 'target' else 'keeps'} the {limit} {target}"
 
 
 def _improvement(value: float | None, than: str) -> str:
     if value is None:
         return ""
-    if value == 0:
-        return f"the same as {than}"
+    if not say.is_shown(value):
+        return f"{'the same' if value == 0 else 'about the same'} as {than}"
     return f"{marked(value, say.percent(abs(value)))} {'better' if value > 0 else 'worse'} than {than}"
 
 
 def _plan_aim(task: Row) -> str:
-    longest = f" (now {say.number(task['longest_minutes'])})"
-    return f"at most {say.minutes(task['estimated_minutes'])} of work{longest}"
+    planned, longest = task["estimated_minutes"], task["longest_minutes"]
+    if planned is not None and not say.is_shown(planned, STORED_DECIMALS):  # a plan without any time for it
+        return f"less than {say.minutes(longest)} of work"
+    return f"{say.at_most(say.minutes(planned))} of work (now {say.number(longest)})"
 
 
 def _wait_aim(task: Row, signal: Row) -> str:
-    now = f" (now {say.number(task['longest_delay_minutes'])})"
-    return f"a wait for a person under {say.minutes(signal['threshold'])}{now}"
+    limit, longest = signal["threshold"], task["longest_delay_minutes"]
+    if not say.is_shown(limit):
+        return f"a wait for a person under {say.minutes(longest)}"
+    return f"a wait for a person under {say.minutes(limit)} (now {say.number(longest)})"
 
 
 def observed_words(signal: Row) -> str:

@@ -32,7 +32,8 @@ def test_every_label_of_the_contracts_has_words():
     ("value", "text"),
     [
         (None, "unknown"), (0, "0"), (1, "1"), (2.0, "2"), (7.3333, "7.33"), (0.5, "0.5"), (1234567.0, "1,234,567"),
-        (-0.001, "0"), (-2.5, "-2.5"), (100, "100"), (58.0635, "58.06"),
+        (-0.001, "0"), (-2.5, "-2.5"), (100, "100"), (58.0635, "58.06"), (0.005001, "0.01"), (0.0049, "under 0.01"),
+        (0.0014, "under 0.01"), (0.00004, "0"), (8.9e-16, "0"),
     ],
 )  # fmt: skip
 def test_a_number_has_at_most_two_places_and_no_idle_zeros(value, text):
@@ -41,7 +42,25 @@ def test_a_number_has_at_most_two_places_and_no_idle_zeros(value, text):
 
 @given(st.floats(-1e9, 1e9))
 def test_a_number_reads_as_its_value(value):
-    assert float(say.number(value).replace(",", "")) == pytest.approx(value, abs=0.005)
+    text = say.number(value).replace(",", "")
+    assert (value < 0.005) if text == "under 0.01" else (float(text) == pytest.approx(value, abs=0.005))
+
+
+@given(st.floats(0.00006, 1e9))
+def test_only_nothing_reads_as_nothing(value):
+    assert float(say.number(value).replace(",", "").removeprefix("under ")) > 0
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, False), (0, False), (0.0049, False), (-0.0049, False), (0.0051, True), (-3, True)]
+)
+def test_what_rounds_to_nothing_is_not_shown(value, shown):
+    assert say.is_shown(value) is shown
+
+
+def test_an_aim_below_what_is_shown_is_never_at_most_nothing():
+    assert say.at_most(say.minutes(10)) == "at most 10 minutes"
+    assert say.at_most(say.minutes(0.0014)) == "under 0.01 minutes"
 
 
 @pytest.mark.parametrize(
@@ -65,6 +84,29 @@ def test_values_of_one_kpi_have_its_unit_and_the_same_places():
     assert say.kpi_values("pipeline_days", 14.0, 1.0, None) == ["14 days", "1 day", "unknown"]
     assert say.kpi_values("csat", 4.25, 4.0) == ["4.25", "4.00"]
     assert say.kpi_values("churn_pct", 4.0) == ["4 %"]
+    assert say.kpi_values("churn_pct", None) == ["unknown"]
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ((7.003, 7.0, 0.003), ["7.003", "7.000", "0.003"]),
+        ((0.004, 0.002), ["0.004", "0.002"]),
+        ((0.004,), ["0.004"]),
+        ((3.9996, 4.0), ["3.9996", "4.0000"]),
+        ((7.00001, 7.0, 0.00001), ["7", "7", "0"]),  # nor does the JSON know better
+        ((5.2333, 5.2351), ["5.23", "5.24"]),
+        ((5.0, 5.0, 0.0), ["5", "5", "0"]),
+        ((0.1 + 0.2, 0.3), ["0.3", "0.3"]),
+    ],
+)
+def test_values_of_one_kpi_that_differ_look_different(values, texts):
+    assert say.kpi_values("csat", *values) == texts
+
+
+def test_a_percentage_that_is_nothing_has_no_sign():
+    assert say.percent(-0.001) == "0.00 %"
+    assert say.percent(-0.01) == "-0.01 %"
 
 
 @pytest.mark.parametrize(

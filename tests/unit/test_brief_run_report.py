@@ -5,6 +5,8 @@ from datetime import date, datetime
 
 import pytest
 from claim_checks import texts_of, unclaimed
+from hypothesis import given as for_all
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from mission_pipeline.brief.claims import value_at, without_claims
@@ -491,6 +493,145 @@ def test_where_most_of_the_time_went_is_asked_only_if_no_log_says():
     )
     assert action["why"].startswith("1 record of 2 in the log lacks a start or an end")
     assert action["aim"].endswith("and fewer than 30 minutes unexplained")
+
+
+# ---------- what is too small to be shown
+
+INSTANT = facts(
+    executions=[execution("T1", plan=0.001, took=0.0014, waited=0.0021), execution("T2", took=0.0001)],
+    kpis=[{**kpi(value=7.00001, previous=7.00002), "improvement_vs_previous_pct": 0.0001}], total_duration_minutes=0.0041, task_minutes=0.0015,
+    approval_delay_minutes=0.0021, unattributed_minutes=0.0027, autonomy_score=60.001,
+    earlier={"earlier_runs": 1, "earlier_scored_runs": 1, "mean_autonomy_score": 60.0, "previous_autonomy_score": 60.0,
+             "previous_run_id": "R1", "autonomy_change": 0.001},
+    signals=[signal("long_run", observed=0.0041, threshold=0.0021), signal("approval_delay", task_id="T1", observed=0.0021)],
+)  # fmt: skip
+"""A run of a quarter of a second."""
+
+NOTHING = re.compile(
+    r"(?<![\d.,])(0(\.0+)? (minute|day|hour|point|% (over|better|worse)|of )|(at most|fewer than|less than|under) 0(?![\d.,]))"
+)
+"""Nothing at all, told as trouble or as an aim."""
+
+
+def test_what_a_very_short_run_took_is_told_and_what_is_too_small_is_no_trouble():
+    shown = text(INSTANT)
+    assert (
+        "The run completed in under 0.01 minutes; lead time came to 7 days, just above the target of 7 days." in shown
+    )
+    assert "It took under 0.01 minutes, 20 minutes less than" in shown
+    assert (
+        "How it was spent: under 0.01 minutes of work by agents and under 0.01 minutes of waiting for a person's approval."
+    ) in shown
+    assert "Unexplained" not in shown
+    assert "Smaller delays" not in shown
+    assert "That is about the same as in the only earlier run that reports it (7 days)" in shown
+    assert "That is the same as R1 before it." in shown
+    assert not NOTHING.search(shown), NOTHING.search(shown)
+    [action] = actions(INSTANT)
+    assert action["source"] == "kpi"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"unattributed_minutes": 0.0041},
+        {"executions": [execution("T1", plan=0.001, took=0.0014)]},
+        {
+            "executions": [execution("T1", waited=0.004)],
+            "signals": [signal("approval_delay", task_id="T1", observed=0.004)],
+        },
+        {"signals": [signal("long_run", observed=0.0041, threshold=0.0021)]},
+        {
+            "executions": [execution("T1", plan=0.002, took=0.004)],
+            "signals": [signal("task_overrun", task_id="T1", observed=100, threshold=50)],
+        },
+    ],
+)
+def test_nobody_is_asked_to_mend_what_is_too_small_to_be_shown(changes):
+    given = facts(total_duration_minutes=0.0041, **changes)
+    assert actions(given) == []
+    assert "; T1" not in compose_run_report(given)["headline"]
+
+
+def test_what_a_rule_saw_is_not_denied_where_it_asks_for_nothing():
+    report = compose_run_report(facts(signals=[signal("long_run", observed=0.0041, threshold=0.0021)]))
+    assert "no rule saw a risk" not in report["what_to_do_next"]["nothing"]
+    assert report["what_to_do_next"]["nothing"] == "Nothing that calls for a change; what the rules saw is said above."
+
+
+def test_an_aim_is_never_nothing_where_the_plan_or_the_limit_is():
+    [action] = actions(facts(executions=[execution("T1", plan=0.002, took=5)]))
+    assert action["aim"] == "under 0.01 minutes of work (now 5)"
+    [action] = actions(facts(executions=[execution("T1", plan=0, took=5)]))
+    assert action["aim"] == "less than 5 minutes of work"
+    slow = execution("T1", waited=5)
+    [action] = actions(facts(executions=[slow], signals=[signal("approval_delay", task_id="T1", threshold=0.0)]))
+    assert action["aim"] == "a wait for a person under 5 minutes"
+    [action] = actions(facts(signals=[signal("long_run", observed=5.0, threshold=0.004)]))
+    assert action["aim"] == "under 0.01 minutes in the next run"
+    [action] = actions(facts(signals=[signal("long_run", observed=5.0, threshold=0.0)]))
+    assert action["aim"] == "less than 5 minutes in the next run"
+
+
+def test_a_trifle_beside_a_long_wait_is_not_told():
+    given = facts(
+        executions=[execution("T1", plan=0.001, took=0.0014, waited=9)],
+        signals=[signal("approval_delay", task_id="T1")],
+    )
+    [action] = actions(given)
+    assert action["why"] == "It held the run up more than any other task: 9 minutes of waiting for a person."
+    assert action["aim"] == "a wait for a person under 5 minutes (now 9)"
+
+
+def test_a_long_wait_beside_an_unknown_one_is_told():
+    given = facts(
+        executions=[execution("T1", waited=9), execution("T1", attempt=2, waited=None)],
+        signals=[signal("approval_delay", task_id="T1")],
+    )
+    assert actions(given)[0]["why"].endswith(": at least 9 minutes of waiting for a person.")
+
+
+@pytest.mark.parametrize(("took", "said"), [(20.004, "just what the estimates"), (20.006, "0.01 minutes more than")])
+def test_a_trifle_beside_the_plan_is_just_the_plan(took, said):
+    plan = {"planned_tasks": 2, "planned_minutes": 20.0, "minutes_off_plan": took - 20}
+    assert said in text(facts(total_duration_minutes=took, plan=plan))
+
+
+SMALL = st.one_of(st.just(0.0), st.floats(0, 0.012), st.floats(0, 20))
+
+
+@for_all(st.data())
+def test_nothing_is_never_trouble_nor_an_aim(data):
+    def some():
+        return data.draw(SMALL)
+
+    plan, took, waited = some(), some(), some()
+    executions = [execution("T1", plan=plan, took=took, waited=waited), execution("T2", plan=some(), took=some())]
+    signals = []
+    if data.draw(st.booleans()):
+        threshold = some()
+        signals.append(
+            signal("long_run", observed=threshold * 1.5 + data.draw(st.floats(0.0001, 9)), threshold=threshold)
+        )
+    if 0 < plan < took and data.draw(st.booleans()):
+        signals.append(signal("task_overrun", task_id="T1", observed=100 * (took - plan) / plan, threshold=50))
+    if waited and data.draw(st.booleans()):
+        signals.append(
+            signal("approval_delay", task_id="T1", observed=waited, threshold=data.draw(st.floats(0, waited)))
+        )
+    rest = some()
+    report = compose_run_report(
+        facts(
+            executions=executions, signals=signals, kpis=[kpi(value=7 + some(), previous=None)],
+            unattributed_minutes=rest, total_duration_minutes=rest + some(),
+        )
+    )  # fmt: skip
+    told = [finding["text"] for finding in report["at_risk"]["findings"]]
+    told += [action[part] for action in report["what_to_do_next"]["actions"] for part in ("headline", "why", "aim")]
+    told += [part for part in report["headline"].split("; ") if " completed in" not in part]
+    for sentence in told:
+        assert sentence.strip()
+        assert not NOTHING.search(re.sub(r"\(limit: [^)]*\)", "", sentence)), sentence
 
 
 def test_a_task_over_plan_is_named_though_its_wait_is_not_known():
