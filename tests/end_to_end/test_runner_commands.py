@@ -375,7 +375,22 @@ def test_what_a_user_can_mend_is_one_sentence(trial, arguments, said):
     ],
 )
 def test_a_fault_leaves_a_program_nothing_to_read_but_its_exit_code_and_the_sentence(trial, arguments):
-    fault(command(trial, *arguments, "--json"))  # of the commands of briefs: test_docs' README says the same
+    fault(command(trial, *arguments, "--json"))
+
+
+def test_so_does_a_fault_of_the_commands_that_judge(tmp_path):
+    (tmp_path / "raw").mkdir()
+    for arguments in (["brief"], ["brief", "--run", "R"], ["explain", "status"]):
+        assert "There is no warehouse" in fault(mission(*arguments, "--warehouse", tmp_path / "w", "--json"))
+    assert "is empty" in fault(mission("check", "--raw-data", tmp_path / "raw", "--json"))
+
+
+def test_a_worker_that_cannot_write_telemetry_prints_its_facts_all_the_same(trial):
+    run_id = facts(trial, "run", "M")["run_id"]
+    (trial.raw_data / "mission_runs").write_text("in the way")
+    facts(trial, "approve", f"{run_id}:B:1", "--by", "Ann")
+    unable = command(trial, "worker", "--until-idle", "--json")
+    assert (unable.returncode, json.loads(unable.stdout)) == (2, did())
 
 
 def test_an_input_of_as_many_levels_as_can_be_kept_is_kept(trial, tmp_path):
