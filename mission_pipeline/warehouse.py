@@ -22,6 +22,7 @@ from mission_pipeline.settings import SQL_FOLDER
 
 if TYPE_CHECKING:  # Polars and Pandera take half a second to load, which showing a published brief must not wait for
     import polars as pl
+    import pyarrow as pa
 
     from mission_pipeline.contracts.base import TableContract
 
@@ -63,6 +64,22 @@ def _used(sql: str, parameters: Mapping[str, Any] | None) -> dict[str, Any] | No
     names = set(_PARAMETER.findall(_COMMENT_LINE.sub("", sql)))
     chosen = {name: value for name, value in (parameters or {}).items() if name in names}
     return chosen or None
+
+
+def _ahead(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Yield batches, of which DuckDB makes the next while one is worked on; few rows are not worth a thread."""
+    first = next(reader, None)
+    if first is None or first.num_rows < ROW_GROUP_ROWS:
+        if first is not None:
+            yield first
+        yield from reader
+        return
+    with ThreadPoolExecutor(max_workers=1) as ahead:
+        following = ahead.submit(next, reader, None)
+        yield first
+        while (batch := following.result()) is not None:
+            following = ahead.submit(next, reader, None)
+            yield batch
 
 
 @dataclass(frozen=True)
@@ -119,14 +136,10 @@ class Build:
 
         chosen = _used(sql, parameters)
         relation = self.connection.sql(sql, params=chosen) if chosen else self.connection.sql(sql)
-        reader = relation.to_arrow_reader(BATCH_ROWS)
-        with ThreadPoolExecutor(max_workers=1) as ahead:  # DuckDB makes a batch while the one before is worked on
-            following = ahead.submit(next, reader, None)
-            while (batch := following.result()) is not None:
-                following = ahead.submit(next, reader, None)
-                frame = pl.from_arrow(batch)
-                assert isinstance(frame, pl.DataFrame)
-                yield frame
+        for batch in _ahead(relation.to_arrow_reader(BATCH_ROWS)):
+            frame = pl.from_arrow(batch)
+            assert isinstance(frame, pl.DataFrame)
+            yield frame
 
     @contextmanager
     def beside(self) -> Iterator[Build]:

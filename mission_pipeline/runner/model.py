@@ -79,8 +79,8 @@ class Claim:
 
     ``tried``: agent of each earlier attempt, in order. ``agent_id``: set when this attempt was given to an agent before
     its worker died; the same agent is called again with the same key, so that it can tell. ``results``: of the tasks
-    that it depends on, by task. ``rejection``: why a person rejected an attempt before, None if none did. ``takeovers``: how
-    often this attempt was taken from a worker that had not been heard of.
+    that it depends on, by task. ``rejection``: why a person rejected an attempt before, None if none did.
+    ``takeovers``: how often this attempt was taken from a worker that had not been heard of.
     """
 
     run_id: str
