@@ -6,6 +6,7 @@ Phrases nothing and judges nothing: whether something is a risk stands in marts.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -399,11 +400,15 @@ def _no_such_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> str:
         )
     found = _rows(connection, _NEAR, run_id=run_id, near_matches=NEAR_MATCHES, similarity=SIMILARITY)
     near = [row["run_id"] for row in found]
+    there = ", nor one with an id like it. All are in marts.mission_run_facts of the warehouse."
     if near:
-        return f"There is no run {run_id}. Close to it: {', '.join(near)}."
-    if not connection.execute("select 1 from marts.mission_run_facts limit 1").fetchall():
-        return f"There is no run {run_id}: the warehouse holds no run yet. Add one and run `mission refresh`."
-    return f"There is no run {run_id}, nor one with an id like it. All are in marts.mission_run_facts of the warehouse."
+        there = f". Close to it: {', '.join(near)}."
+    elif not connection.execute("select 1 from marts.mission_run_facts limit 1").fetchall():
+        there = ": the warehouse holds no run yet. Add one and run `mission refresh`."
+    return (
+        f"There is no run {run_id}{there} A run that has not ended, or that ended after the last refresh, is not in the warehouse yet: "
+        f"`mission status {shlex.quote(run_id)}` shows it, `mission refresh` takes it over once it has ended."
+    )
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, **parameters: Any) -> list[Row]:

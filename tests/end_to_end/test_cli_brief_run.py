@@ -251,6 +251,12 @@ def test_a_run_that_does_not_exist_offers_those_like_it(shipped, other):
     assert_one_sentence(near, "There is no run RUN_2026_02_04_05. Close to it: RUN_2026_02_04_005, ")
     assert_one_sentence(mission(*asked, "2026_02_03"), "Close to it: RUN_2026_02_03_002, RUN_2026_02_03_007.")
     assert_one_sentence(mission(*asked, "zz"), "There is no run zz, nor one with an id like it.")
+    hint = (
+        "A run that has not ended, or that ended after the last refresh, is not in the warehouse yet: "
+        "`mission status zz` shows it, `mission refresh` takes it over once it has ended."
+    )
+    assert mission(*asked, "zz").stderr.endswith(f" {hint}\n")
+    assert near.stderr.endswith(f". {hint.replace('zz', 'RUN_2026_02_04_05')}\n")
     rejected = mission("brief", "--warehouse", other.folder, "--run", "bad")
     assert_one_sentence(
         rejected, "The record of run bad was rejected: ", "mission_runs.json, row 11", "mission refresh"

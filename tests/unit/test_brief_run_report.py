@@ -754,8 +754,12 @@ def test_over_plan_is_more_than_the_policy_s_ratio(tmp_path, ratio, is_over):
 
 
 def test_a_warehouse_without_runs_says_so(tmp_path):
-    with pytest.raises(NothingToJudge, match="There is no run R1: the warehouse holds no run yet"):
+    with pytest.raises(
+        NothingToJudge, match=r"There is no run R1: the warehouse holds no run yet\..* `mission status R1`"
+    ):
         read_run_facts(published(tmp_path), "R1")
+    with pytest.raises(NothingToJudge, match="`mission status 'R 1'` shows it"):
+        read_run_facts(published(tmp_path), "R 1")
 
 
 def test_a_warehouse_of_an_earlier_release_is_to_be_refreshed(tmp_path):
