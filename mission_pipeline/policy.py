@@ -364,6 +364,7 @@ class RunnerPolicy(_Section):
     backoff_factor: Annotated[float, Field(ge=1)]
     max_backoff_seconds: NonNegative
     lease_seconds: Positive
+    max_takeovers: Annotated[int, Field(ge=1)]
     store_wait_seconds: Positive
     max_answer_bytes: Annotated[int, Field(ge=2)]
     python_modules: tuple[str, ...]

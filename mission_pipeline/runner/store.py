@@ -249,8 +249,11 @@ class Missions:
         """
         return self._kept(claim, lambda change: change.complete(claim, answer, work_seconds))
 
-    def fail(self, claim: Claim, fault: AgentFault, work_seconds: float) -> bool:
-        """Keep a fault: the next attempt waits, or the task fails. False: it came too late, and is refused."""
+    def fail(self, claim: Claim, fault: AgentFault, work_seconds: float | None) -> bool:
+        """Keep a fault: the next attempt waits, or the task fails. False: it came too late, and is refused.
+
+        ``work_seconds``: the agent's time; None where it is not known, as of an agent whose worker was lost.
+        """
         return self._kept(claim, lambda change: change.fail(claim, fault, work_seconds))
 
     def why_too_late(self, claim: Claim) -> str:

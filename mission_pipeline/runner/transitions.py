@@ -216,18 +216,22 @@ class RunChange:
         self._change_task(task, status="blocked", blocked_reason="approval", due_at=None, worker_id=None)
         return True
 
-    def fail(self, claim: Claim, fault: AgentFault, work_seconds: float) -> bool:
-        """Keep a fault: another attempt after a wait, or the task fails. False: the fence is lost."""
+    def fail(self, claim: Claim, fault: AgentFault, work_seconds: float | None) -> bool:
+        """Keep a fault: another attempt after a wait, or the task fails. False: the fence is lost.
+
+        ``work_seconds``: the agent's time; None where it is not known, as of an agent whose worker was lost.
+        """
         task = self._held(claim)
         if task is None:
             return False
-        work_seconds = max(work_seconds, 0.0)
         outcome: Outcome = fault.outcome if fault.outcome in risk.FAILED_OUTCOMES else "failed"
-        self._change_attempt(task, answered_at=self.now, work_seconds=work_seconds, error=plain(str(fault)))
+        worked = None if work_seconds is None else max(work_seconds, 0.0)
+        self._change_attempt(task, answered_at=self.now, work_seconds=worked, error=plain(str(fault)))
         self._count(live_tasks=-1)
         if self._attempt(task).agent_id is not None:  # what nobody was asked for is no failure of an execution
             self._count(failures=1, escalations=int(outcome == "escalated"))
-            self._risks(risk.task_overrun(self._policy, task.task_id, task.estimated_minutes, minutes(work_seconds)))
+            if worked is not None:
+                self._risks(risk.task_overrun(self._policy, task.task_id, task.estimated_minutes, minutes(worked)))
             self._risks(risk.repeated_failures(self._policy, self._value("failures"), self._value("escalations")))
         self._end_attempt(task, outcome)
         limits = self._policy.runner

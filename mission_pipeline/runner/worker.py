@@ -274,6 +274,13 @@ class Worker:
         """Do one attempt of a task, from the choice of its agent to its result."""
         reach = self._tools.failpoints.reach
         reach("after_claim")
+        takeovers = self._tools.policy.for_mission(claim.mission_id).runner.max_takeovers
+        if claim.takeovers > takeovers:
+            fault = AgentFault(
+                f"{claim.takeovers} workers in turn were not heard of again while they had this attempt."
+            )
+            self._tell(claim, self._is_kept_as_failed(claim, fault, None), f"failed: {fault}")
+            return
         assert self._registry is not None
         agents = self._registry.agents
         choice = self._tools.router.choose(claim, agents)
@@ -282,7 +289,7 @@ class Worker:
             return
         if choice is None or claim.agent_id not in (None, choice.agent_id):
             fault = AgentFault(f"No agent could be asked: of {claim.agent_id} none is available any more.")
-            self._tell(claim, self._is_kept_as_failed(claim, fault, 0.0), f"failed: {fault}")
+            self._tell(claim, self._is_kept_as_failed(claim, fault, None), f"failed: {fault}")
             return
         self._missing.pop((claim.run_id, claim.task_id), None)
         if not self._store.choose(claim, choice):
@@ -311,7 +318,7 @@ class Worker:
         reach("after_complete")
         self._tell(claim, is_kept, said)
 
-    def _is_kept_as_failed(self, claim: Claim, fault: AgentFault, seconds: float) -> bool:
+    def _is_kept_as_failed(self, claim: Claim, fault: AgentFault, seconds: float | None) -> bool:
         """Let an attempt fail, and count it; False: it came too late."""
         is_kept = self._store.fail(claim, fault, seconds)
         if is_kept:

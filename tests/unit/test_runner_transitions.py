@@ -146,13 +146,16 @@ def test_an_attempt_knows_how_often_it_was_taken_over(desk):
         assert (claim.attempt, claim.takeovers) == (1, takeovers)
         desk.clock.move(seconds=31)
     claim = desk.store.claim("w")
-    assert desk.store.fail(claim, AgentFault("Its workers were lost."), 0.0)
+    desk.store.choose(claim, Choice("A1", "best", (), None))
+    assert desk.store.fail(claim, AgentFault("Its workers were lost."), None)
     desk.clock.move(minutes=1)
     claim = desk.store.claim("w")
     assert (claim.attempt, claim.takeovers) == (2, 0)
     desk.store.put_back(claim, "nobody is there")
     desk.clock.move(minutes=1)
     assert desk.store.claim("w").takeovers == 0  # it waited for an agent: nobody was lost
+    desk.store.cancel(claim.run_id, by="Ann", reason=None)
+    assert [(log["attempt"], log["actual_duration_minutes"]) for log in desk.logs()] == [(1, None)]
 
 
 def test_a_lease_that_is_renewed_goes_on(desk):

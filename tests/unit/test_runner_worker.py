@@ -146,6 +146,22 @@ def test_a_changed_registry_is_noticed_while_a_run_goes_on(tmp_path):
         assert trial.rows("select task_id, agent_id from task_attempt order by task_id") == [("A", "B1"), ("B", "B2")]
 
 
+@pytest.mark.parametrize(("lost", "ended"), [
+    (2, [(1, "B1", "completed", None)]),
+    (3, [(1, "B1", "failed", "3 workers in turn were not heard of again while they had this attempt."), (2, "B2", "completed", None)]),
+])  # fmt: skip
+def test_an_attempt_that_kills_its_workers_fails_at_last(tmp_path, lost, ended):
+    limits = {"max_takeovers": "2", "lease_seconds": "30.0", "backoff_seconds": "0.0"}
+    trial = new_trial(tmp_path / "trial", missions=one_task(), policy=limits)
+    with workshop(trial) as (store, tools, _, _, registry):
+        for number in range(lost):
+            claim = store.claim(f"one that dies {number}")
+            store.choose(claim, tools.router.choose(claim, registry.agents))
+            tools.clock.ahead += timedelta(seconds=31)
+        working(store, tools)
+        assert trial.rows("select attempt, agent_id, outcome, error from task_attempt order by attempt") == ended
+
+
 def test_an_attempt_whose_agent_has_left_goes_to_another_as_a_new_attempt(tmp_path):
     trial = new_trial(tmp_path / "trial", missions=one_task())
     with workshop(trial) as (store, tools, run_id, said, registry):
