@@ -205,5 +205,6 @@ def _kpi(kpi: Json) -> tuple[str, ...]:
     if better is None:
         change = "first observed" if kpi["from"] is None else "no longer observed" if kpi["to"] is None else "moved"
     else:
-        change = f"{marked(better, say.percent(abs(bare(better))))} {'better' if better > 0 else 'worse'}"
+        much = marked(better, say.percent(abs(bare(better)))) if say.is_shown(better) else "hardly"
+        change = f"{much} {'better' if better > 0 else 'worse'}"
     return f"{kpi['mission_id']}", f"{say.kpi_words(kpi['kpi_name'])}", then, now, change

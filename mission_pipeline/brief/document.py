@@ -176,7 +176,7 @@ def _nothing_to_fix(brief: Brief) -> tuple[str, ...]:
 def _cost(fix: Mapping[str, Any]) -> tuple[str, ...]:
     """What a finding's task costs, where that is known; a brief of an earlier release does not say."""
     minutes, task_id = fix.get("friction_minutes_per_week"), fix["task_id"]
-    if not minutes or task_id is None:
+    if not say.is_shown(minutes) or task_id is None:
         return ()
     waiting = (
         f", and {say.counted(fix['holds_up'], 'task')} of its plan cannot start before it" if fix["holds_up"] else ""
@@ -210,14 +210,18 @@ def _win_sentence(brief: Brief) -> str:
     kpi = win["kpi_name"]
     names = {mission["mission_id"]: mission["mission_name"] for mission in brief["missions"]}
     baseline, first, latest = say.kpi_values(kpi, win["baseline_value"], win["first_value"], win["latest_value"])
+    on_baseline = win["improvement_vs_baseline_pct"]
+    much = say.percent(on_baseline) if say.is_shown(on_baseline) else "hardly"
     sentence = (
         f"{say.mission_words(win['mission_id'], names.get(win['mission_id']))}: {say.kpi_words(kpi)} is {latest}, "
-        f"{say.percent(win['improvement_vs_baseline_pct'])} better than the baseline of {baseline}"
+        f"{much} better than the baseline of {baseline}"
     )
     gain = win["improvement_vs_first_pct"]
     of_runs = {mission["mission_id"]: mission.get("kpi_trend_runs") for mission in brief["missions"]}
     if gain == 0:  # of a single run the first value is the latest
         sentence += "" if of_runs.get(win["mission_id"]) == 1 else " and the same as the first run's"
+    elif gain is not None and not say.is_shown(gain):
+        sentence += " and about the same as the first run's"
     elif gain is not None:
         change = "better" if gain >= 0 else "worse"
         sentence += f" and {marked(gain, say.percent(abs(gain)))} {change} than the first run's {first}"
@@ -401,6 +405,9 @@ def _time_sentences(brief: Brief) -> tuple[str, ...]:
     time = brief["portfolio"]["run_time"]
     if not time["runs_with_known_times"]:
         return ("How the time of the runs was spent is not known: no run has a complete log.",)
+    if not say.is_shown(time["unattributed_minutes"]):
+        runs = say.counted(time["runs_with_known_times"], "run")
+        return (f"The logs explain where the time of the runs went (in {runs} with complete logs).",)
     return (
         f"{say.number(time['unattributed_minutes'])} of {say.counted(time['known_run_minutes'], 'minute')} of run time "
         f"(in {say.counted(time['runs_with_known_times'], 'run')} with complete logs) are unexplained: "

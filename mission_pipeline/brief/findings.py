@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mission_pipeline.brief import phrases as say
-from mission_pipeline.brief.claims import bare, marked
+from mission_pipeline.brief.claims import STORED_DECIMALS, bare, marked
 
 Row = Mapping[str, Any]
 Limits = Callable[[str], Any]
@@ -216,9 +216,9 @@ def _autonomy_lost_without_people(case: _Case) -> list[str]:
     if mission["failed_runs"]:
         finished = say.counted(mission["finished_runs"], "finished run")
         causes.append(f"{say.number(mission['failed_runs'])} of {finished} failed")
-    if mission["mean_approval_delay_minutes"]:
+    if say.is_shown(mission["mean_approval_delay_minutes"]):
         causes.append(f"approvals take {say.minutes(mission['mean_approval_delay_minutes'])} per run")
-    if mission["risk_flagged_share"]:
+    if say.is_shown(mission["risk_flagged_share"]):
         share = mission["risk_flagged_share"]
         causes.append(f"{marked(share, f'{100 * share:.0f} %')} of its runs are flagged as risky")
     return causes
@@ -271,14 +271,16 @@ def _kpi_plateau(case: _Case) -> Words:
 
 
 def _approval_delay_persisting(case: _Case) -> Words:
-    limit = say.minutes(case.limit("triggers.approval_delay_persisting.min_delay_minutes"))
-    observed = say.minutes(case.trigger["observed_value"])
+    least = case.limit("triggers.approval_delay_persisting.min_delay_minutes")
+    limit, observed = say.minutes(least), say.minutes(case.trigger["observed_value"])
     runs = case.trigger["supporting_runs"]
     return (
         f"its latest {'run' if runs == 1 else say.counted(runs, 'run')} waited {observed} on average for approval "
         f"(limit {limit}), and {case.lasts('approval_delay_trend', 'that does not get better')}.",
         f"shorten the approval of {case.place}: name a deputy who may approve, or approve less of it.",
-        f"less than {limit} of waiting for approval per run; it is {observed} now.",
+        f"less than {limit} of waiting for approval per run; it is {observed} now."
+        if say.is_shown(least)
+        else f"less waiting for approval per run than the {observed} of now.",
     )
 
 
@@ -287,17 +289,21 @@ def _escalation_burden_rising(case: _Case) -> Words:
     return (
         f"more and more of its work is passed up to people: {mean} per run on average, and rising ({case.worth}).",
         f"find out why {case.place} is escalated, and let the agent decide those cases by a rule.",
-        f"fewer escalations in the next run than the average of {say.number(average)}.",
+        f"fewer escalations in the next run than the average of {say.number(average)}."
+        if say.is_shown(average)
+        else "no escalation in the next run.",
     )
 
 
 def _risk_cluster_forming(case: _Case) -> Words:
-    limit = say.share(case.limit("triggers.risk_cluster_forming.flagged_share"))
+    least = case.limit("triggers.risk_cluster_forming.flagged_share")
+    limit = say.share(least)
     flagged = say.share(case.mission["risk_flagged_share"])
     return (
         f"{flagged} of its runs were flagged as risky (a cluster from {limit} on; {case.seen}).",
         f"look at the flagged runs of {case.name} together{case.beginning}, and remove what they share.",
-        f"less than {limit} of the runs of {case.name} flagged; it is {flagged} now.",
+        f"{f'less than {limit}' if say.is_shown(least) else 'none'} of the runs of {case.name} flagged; "
+        f"it is {flagged} now.",
     )
 
 
@@ -305,7 +311,7 @@ def _stability_dropping(case: _Case) -> Words:
     duration, kpi = case.mission["duration_residual_share"], case.mission["kpi_residual_share"]
     limit = say.share(case.limit("health.stability_points.variable_up_to_share"))
     known = [("durations vary", duration), ("the main KPI varies", kpi)]
-    spread = say.listed([f"{what} by {say.share(by)} of the mean" for what, by in known if by is not None])
+    spread = say.listed([f"{what} by {say.share(by)} of the mean" for what, by in known if say.is_shown(by)])
     return (
         f"its runs cannot be planned with: around their trend, {spread or 'they vary more than before'} ({case.seen}).",
         f"find what differs from run to run in {case.name}{case.beginning}, and even it out.",
@@ -336,11 +342,18 @@ def _words_of_task(task: Row, limits: Limits) -> Words:
     estimate, actual, wait = (
         task[column] for column in ("estimated_minutes", "mean_actual_minutes", "mean_human_delay_minutes")
     )
+    longest_wait, is_planned = (
+        limits("friction.delay_hit_minutes"),
+        estimate is None or say.is_shown(estimate, STORED_DECIMALS),
+    )
+    is_limited = say.is_shown(longest_wait)
     action, aim = {
         "approval_delay": (
             f"shorten the approval of {name}: name a deputy who may approve, or approve less of it.",
-            f"{name} waits less than {say.minutes(limits('friction.delay_hit_minutes'))} for a person; "
-            f"it is {say.minutes(wait)} on average now.",
+            f"{name} waits less than {say.minutes(longest_wait)} for a person; "
+            f"it is {say.minutes(wait)} on average now."
+            if is_limited
+            else f"{name} waits less for a person than the {say.minutes(wait)} of now on average.",
         ),
         "risk": (
             f"remove the cause of the risks reported at {name}.",
@@ -348,14 +361,16 @@ def _words_of_task(task: Row, limits: Limits) -> Words:
         ),
         "none": (
             f"watch {name} in the next runs.",
-            f"{name} within its plan{'' if estimate is None else f' of {say.minutes(estimate)}'}, and less than "
-            f"{say.minutes(limits('friction.delay_hit_minutes'))} of waiting, in every run.",
+            f"{name} within its plan{f' of {say.minutes(estimate)}' if estimate and is_planned else ''}, and "
+            f"{f'less than {say.minutes(longest_wait)} of' if is_limited else 'without any'} waiting, in every run.",
         ),
     }.get(
         driver,
         (
             f"re-scope {name} or give it more capacity, or plan it with the time that it takes.",
-            f"{name} within its plan of {say.minutes(estimate)}; it takes {say.minutes(actual)} on average now.",
+            f"{name} within its plan of {say.minutes(estimate)}; it takes {say.minutes(actual)} on average now."
+            if is_planned
+            else f"{name} in less than the {say.minutes(actual)} that it takes on average now.",
         ),
     )
     cause = f" ({say.DRIVER_WORDS[driver]})" if driver != "none" else " without a single cause"

@@ -406,7 +406,8 @@ def _no_such_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> str:
     elif not connection.execute("select 1 from marts.mission_run_facts limit 1").fetchall():
         there = ": the warehouse holds no run yet. Add one and run `mission refresh`."
     return (
-        f"There is no run {run_id}{there} A run that has not ended, or that ended after the last refresh, is not in the warehouse yet: "
+        f"There is no run {run_id}{there} "
+        "A run that has not ended, or that ended after the last refresh, is not in the warehouse yet: "
         f"`mission status {shlex.quote(run_id)}` shows it, `mission refresh` takes it over once it has ended."
     )
 

@@ -127,6 +127,16 @@ def test_kpis_that_moved_are_listed_worst_first_and_better_is_positive():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("latest", "change"), [(799.99, "hardly better"), (800.01, "hardly worse"), (792.0, "1.00 % better")]
+)
+def test_a_kpi_that_hardly_moved_moved_by_no_percentage(latest, change):
+    before, now = (brief(missions=[mission(kpis=[kpi(latest=value)])]) for value in (800.0, latest))
+    [row] = changes_in_words(changes(before, now)[0]).kpis
+    assert row[-1] == change
+    assert row[2] != row[3]
+
+
 def test_a_changed_confidence_is_told():
     before, now = brief(confidence={"level": "MEDIUM"}), brief(confidence={"level": "LOW"})
     found, evidence = changes(before, now)

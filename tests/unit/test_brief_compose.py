@@ -164,6 +164,57 @@ def test_a_win_is_not_compared_with_itself(policy):
 
 
 @pytest.mark.parametrize(
+    ("figures", "end"),
+    [
+        ({"kpi_improvement_vs_first_pct": 0.003}, "better than the baseline of 10 days and about the same as the first run's."),
+        ({"kpi_improvement_vs_first_pct": -0.003}, "better than the baseline of 10 days and about the same as the first run's."),
+        (
+            {"kpi_improvement_vs_baseline_pct": 0.003, "kpi_improvement_vs_first_pct": None},
+            "delivery is 5 days, hardly better than the baseline of 10 days.",
+        ),
+    ],
+)  # fmt: skip
+def test_an_improvement_that_rounds_to_nothing_is_no_percentage(policy, figures, end):
+    brief = compose(policy, missions=[scorecard(**{"kpi_first_value": 5.0, **figures})])
+    assert plain(win_sentence(brief)).endswith(end)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "sentence"),
+    [
+        ((6.0, 60.0), "6 of 60 minutes of run time (in 6 runs with complete logs) are unexplained"),
+        ((0.0, 60.0), "The logs explain where the time of the runs went (in 6 runs with complete logs)."),
+        ((0.003, 0.004), "The logs explain where the time of the runs went (in 6 runs with complete logs)."),
+        ((0.0, 0.0), "The logs explain where the time of the runs went (in 6 runs with complete logs)."),
+    ],
+)
+def test_unexplained_time_that_rounds_to_nothing_is_none(policy, minutes, sentence):
+    unattributed, known = minutes
+    time = {
+        "finished_runs": 6, "run_minutes": known, "unattributed_minutes": unattributed, "runs_with_known_times": 6,
+        "known_run_minutes": known, "newest_run_date": DAY,
+    }  # fmt: skip
+    shown = everything(compose(policy, run_time=time))
+    assert sentence in " ".join(shown.split())
+    assert ("unexplained" in shown) == (unattributed > 1)
+
+
+def test_friction_that_rounds_to_nothing_costs_nothing_a_week(policy):
+    instant = task(
+        estimated_minutes=0.001, mean_actual_minutes=0.0014, friction_minutes=0.0004, recent_hits=2,
+        bottleneck_status="recurring", bottleneck_driver="task_overrun",
+    )  # fmt: skip
+    brief = compose(
+        policy, "WATCH", triggers=[trigger("REPEATED_BOTTLENECK", scorecard(), task_id="T1")], friction=[instant]
+    )
+    assert "under 0.01 minutes per run over plan" in brief["friction_signal"]["headline"]
+    brief["what_to_fix"][0] |= {"friction_minutes_per_week": 0.004, "runs_per_week": 10.0, "holds_up": 0}
+    assert "of friction a week" not in everything(brief)
+    brief["what_to_fix"][0]["friction_minutes_per_week"] = 0.04
+    assert "T1 costs 0.04 minutes of friction a week, at 10 runs a week." in " ".join(everything(brief).split())
+
+
+@pytest.mark.parametrize(
     ("counts", "sentence"),
     [
         ((1, 1, 0, 0), "The rules detect 1 risk in the telemetry (what the runs logged); nobody reported any."),

@@ -1,5 +1,7 @@
 """What is said of a trigger: a trend as far as it is proven, a level as measured, and of the unknown what is known."""
 
+import re
+
 import pytest
 from brief_samples import scorecard, snapshot, task, trigger
 
@@ -172,3 +174,136 @@ def test_of_a_task_of_unknown_friction_it_says_what_is_known(estimate, actual, w
         "2 of its latest runs went beyond what is tolerated."
     )
     assert "unknown" not in found.aim
+
+
+# ---------- what is too small to be shown
+
+NOTHING = re.compile(
+    r"(?<![\d.,])(0(\.0+)? (%|minutes?|days?|hours?)(?! above)|(at most|fewer than|less than|under) 0(?![\d.,]))"
+)
+"""Nothing at all, told as trouble or as an aim."""
+
+
+def said_by(limits, name, mission=None, on_task=None, **figures):
+    mission = mission or scorecard()
+    own = {
+        **LIMITS,
+        "triggers.risk_cluster_forming.flagged_share": 0.5,
+        "triggers.kpi_plateau.within_pct": 2.0,
+        **limits,
+    }
+    found = finding_of(trigger(name, mission, **figures), mission, on_task, snapshot(), own.__getitem__)
+    return " ".join((found.why, found.action, found.aim))
+
+
+INSTANT = {
+    "estimated_minutes": 0.001, "mean_actual_minutes": 0.0014, "mean_human_delay_minutes": 0.002,
+    "friction_minutes": 0.0024, "recent_hits": 2, "bottleneck_status": "recurring",
+}  # fmt: skip
+"""Of a task that takes a moment."""
+
+
+@pytest.mark.parametrize(
+    ("words", "limits", "name", "mission", "on_task", "figures"),
+    [
+        (
+            "6 of 6 finished runs failed (below the limit",
+            {},
+            "AUTONOMY_REGRESSION",
+            struggling(
+                mean_human_interventions=0.0, mean_escalations=0.0, failed_runs=6, completed_runs=0,
+                risk_flagged_share=0.004, mean_approval_delay_minutes=0.004,
+            ),
+            None,
+            {"observed_value": 45.0, "threshold": 55.0},
+        ),
+        (
+            "around their trend, the main KPI varies by 1 % of the mean (",
+            {},
+            "STABILITY_DROPPING",
+            scorecard(duration_residual_share=0.004, kpi_residual_share=0.006),
+            None,
+            {},
+        ),
+        (
+            "around their trend, they vary more than before (",
+            {},
+            "STABILITY_DROPPING",
+            scorecard(duration_residual_share=0.004, kpi_residual_share=0.0),
+            None,
+            {},
+        ),
+        (
+            "under 0.01 minutes over plan or waiting per run",
+            {},
+            "REPEATED_BOTTLENECK",
+            None,
+            task(**INSTANT, bottleneck_driver="task_overrun"),
+            {},
+        ),
+        (
+            '"First task" in less than the 5 minutes that it takes on average now.',
+            {},
+            "REPEATED_BOTTLENECK",
+            None,
+            task(**{**INSTANT, "estimated_minutes": 0.0, "mean_actual_minutes": 5.0}, bottleneck_driver="task_overrun"),
+            {},
+        ),
+        (
+            '"First task" waits less for a person than the 3 minutes of now on average.',
+            {"friction.delay_hit_minutes": 0.0},
+            "REPEATED_BOTTLENECK",
+            None,
+            task(**{**INSTANT, "mean_human_delay_minutes": 3.0}, bottleneck_driver="approval_delay"),
+            {},
+        ),
+        (
+            "and without any waiting, in every run.",
+            {"friction.delay_hit_minutes": 0.0},
+            "REPEATED_BOTTLENECK",
+            None,
+            task(**INSTANT, bottleneck_driver="none"),
+            {},
+        ),
+        (
+            "less waiting for approval per run than the 3 minutes of now.",
+            {"triggers.approval_delay_persisting.min_delay_minutes": 0.0},
+            "APPROVAL_DELAY_PERSISTING",
+            None,
+            None,
+            {"observed_value": 3.0, "threshold": 0.0},
+        ),
+        (
+            "none of the runs of First mission flagged; it is 30 % now.",
+            {"triggers.risk_cluster_forming.flagged_share": 0.0},
+            "RISK_CLUSTER_FORMING",
+            scorecard(risk_flagged_share=0.3),
+            None,
+            {},
+        ),
+        (
+            "no escalation in the next run.",
+            {},
+            "ESCALATION_BURDEN_RISING",
+            scorecard(mean_escalations=0.0),
+            None,
+            {},
+        ),
+        (
+            "is 4.003 days, 0.003 days (9.00 %) short of the target of 4.000 days",
+            {},
+            "TARGET_GAP_PERSISTING",
+            scorecard(
+                kpi_latest_value=4.003, kpi_target_value=4.0, kpi_gap_to_target=0.003, kpi_gap_to_target_pct=9.0,
+                kpi_trend="flat",
+            ),
+            None,
+            {},
+        ),
+    ],
+)  # fmt: skip
+def test_what_rounds_to_nothing_is_neither_trouble_nor_an_aim(words, limits, name, mission, on_task, figures):
+    text = said_by(limits, name, mission, on_task, **figures)
+    assert words in text
+    without_limits = re.sub(r"\((limit|a cluster from) [^)]*\)", "", text)
+    assert not NOTHING.search(without_limits), text

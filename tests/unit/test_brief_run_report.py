@@ -529,6 +529,9 @@ def test_what_a_very_short_run_took_is_told_and_what_is_too_small_is_no_trouble(
     assert not NOTHING.search(shown), NOTHING.search(shown)
     [action] = actions(INSTANT)
     assert action["source"] == "kpi"
+    report = compose_run_report(INSTANT)
+    assert unclaimed(report) == []
+    assert not [one for one in texts_of(run_document_of(report)) if re.search(r"\d", without_claims(one))]
 
 
 @pytest.mark.parametrize(
