@@ -202,13 +202,18 @@ def _grid(table: Table, width: int) -> RenderableType:
     return grid
 
 
+def _words(cell: str) -> list[str]:
+    """Return what of a cell stays on one line: its words; "under 0.01" is one, lest half of it be read."""
+    return [cell] if cell.startswith("under ") else cell.split()
+
+
 def _column_widths(table: Table, width: int) -> list[int | None]:
     """Share a width among a table's columns so that words stay whole wherever they fit."""
     from rich.cells import cell_len
 
     columns = list(zip(table.columns, *table.rows, strict=True))
     wanted = [max(cell_len(cell) for cell in cells) for cells in columns]
-    needed = [max((cell_len(word) for cell in cells for word in cell.split()), default=1) for cells in columns]
+    needed = [max((cell_len(word) for cell in cells for word in _words(cell)), default=1) for cells in columns]
     free = width - _COLUMN_GAP * (len(columns) - 1)
     if sum(wanted) <= free:
         return list(wanted)

@@ -530,6 +530,7 @@ def test_what_a_very_short_run_took_is_told_and_what_is_too_small_is_no_trouble(
     [action] = actions(INSTANT)
     assert action["source"] == "kpi"
     report = compose_run_report(INSTANT)
+    assert re.search(r" 10 +under 0\.01 +0 +0 +completed", text_of(run_document_of(report), width=80))
     assert unclaimed(report) == []
     assert not [one for one in texts_of(run_document_of(report)) if re.search(r"\d", without_claims(one))]
 
