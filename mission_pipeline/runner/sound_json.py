@@ -17,12 +17,17 @@ class UnsoundJson(ValueError):
     """What is wrong with a content, as the end of a sentence about it: `is …`, `has …` or `gives …`."""
 
 
+class NotJson(UnsoundJson):
+    """The content is no JSON at all."""
+
+
 def parsed(content: bytes) -> Any:
     """Return the value of a JSON text in UTF-8, with or without a byte-order mark.
 
     Raises:
-        UnsoundJson: it is not JSON, or holds what nobody could keep: a name twice in one object, a number that is
-            none or too large, half a character, more than ``DEEPEST`` levels.
+        NotJson: it is not JSON.
+        UnsoundJson: it holds what nobody could keep: a name twice in one object, a number that is none or too large,
+            half a character, more than ``DEEPEST`` levels; or it is not UTF-8.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -36,7 +41,7 @@ def parsed(content: bytes) -> Any:
     except RecursionError:
         raise _too_deep() from None
     except ValueError as error:
-        raise UnsoundJson(f"is not JSON ({str(error).rstrip('.')})") from None
+        raise NotJson(f"is not JSON ({str(error).rstrip('.')})") from None
     _check_depth(found)
     try:
         json.dumps(found, ensure_ascii=False).encode("utf-8")

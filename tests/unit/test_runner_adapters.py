@@ -147,7 +147,7 @@ def test_a_flood_of_prints_stops_nobody(allowed):
 
 @pytest.mark.parametrize(("name", "says"), [
     ("too_large", "Agent A gave an answer of more than 1000 bytes."),
-    ("not_a_number", "Agent A gave a bad answer: it has the value NaN, which is no number."),
+    ("not_a_number", "Agent A gave a bad answer: it has the value NaN, which is no number of JSON."),
     ("a_list", "Agent A gave a bad answer: it is [1, 2], not an object."),
     ("no_json", "Agent A raised TypeError: Object of type set is not JSON serializable"),
     ("raises", "Agent A raised ValueError: the form is empty"),
@@ -245,7 +245,7 @@ def test_a_program_may_answer_without_reading_a_large_request(allowed):
     ("print('hello')", "Agent A gave a bad answer: it is not JSON (Expecting value: line 1 column 1 (char 0)): hello."),
     ("pass", "it is not JSON (Expecting value: line 1 column 1 (char 0)): nothing."),
     ("print('[1]')", "Agent A gave a bad answer: it is [1], not an object."),
-    ("print('{\"status\": \"completed\", \"result\": {\"a\": NaN}}')", "it has the value NaN, which is no number."),
+    ("print('{\"status\": \"completed\", \"result\": {\"a\": NaN}}')", "it has the value NaN, which is no number of JSON."),
     ("import sys; sys.stdout.write('{\"status\": \"compl'); sys.stdout.flush()", "it is not JSON"),
     ("print('x' * 1001)", "Agent A gave an answer of more than 1000 bytes."),
     ("while True: print('x' * 65536)", "Agent A gave an answer of more than 1000 bytes."),
@@ -393,7 +393,7 @@ def floods_headers(handler, _):
     (floods_headers, "Agent A cannot be reached at http://127.0.0.1:"),
     (sends(b"<html>"), "Agent A gave a bad answer: it is not JSON (Expecting value: line 1 column 1 (char 0)): <html>."),
     (sends(b"[1]"), "Agent A gave a bad answer: it is [1], not an object."),
-    (sends(b'{"status": "completed", "result": {"a": NaN}}'), "it has the value NaN, which is no number."),
+    (sends(b'{"status": "completed", "result": {"a": NaN}}'), "it has the value NaN, which is no number of JSON."),
     (sends(b"x" * 1001), "Agent A gave an answer of more than 1000 bytes."),
     (endless, "Agent A gave an answer of more than 1000 bytes."),
     (sends(b"busy", 503), "Agent A answered with status 503: busy"),

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NoReturn
+from typing import Any
 
 from mission_pipeline.runner.model import LARGEST_KPI, AgentFault, Answer
+from mission_pipeline.runner.sound_json import NotJson, UnsoundJson, parsed
 
 _SHOWN_CHARACTERS = 300
 _STATUSES = ("completed", "escalated", "failed")
-
-
-class _Unsound(ValueError):
-    """A value that JSON allows to be written, or Python to be read, and that nobody could use."""
 
 
 def read_answer(agent_id: str, content: bytes) -> Answer:
@@ -56,40 +53,16 @@ def shortened(text: str) -> str:
 
 def _parsed(agent_id: str, content: bytes) -> dict[str, Any]:
     try:
-        text = content.decode("utf-8")
-        values = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_named_once)
-        json.dumps(values, ensure_ascii=False).encode("utf-8")  # a lone surrogate is text that nobody can store
-    except _Unsound as error:
-        raise _bad(agent_id, str(error)) from None
-    except RecursionError:
-        raise _bad(agent_id, "is nested too deeply") from None
-    except UnicodeError:
-        raise _bad(agent_id, "is not UTF-8") from None
-    except ValueError as error:
+        values = parsed(content)
+    except NotJson as error:
         found = shortened(content[: _SHOWN_CHARACTERS * 4].decode("utf-8", "replace"))
-        raise _bad(agent_id, f"is not JSON ({shortened(str(error))}): {found or 'nothing'}") from None
+        raise _bad(agent_id, f"{error}: {found or 'nothing'}") from None
+    except UnsoundJson as error:
+        raise _bad(agent_id, str(error)) from None
     if not isinstance(values, dict):
         raise _bad(agent_id, f"is {_shown(values)}, not an object")
-    if "\\u0000" in text:
+    if b"\\u0000" in content:
         raise _bad(agent_id, "has a NUL character in it")
-    return values
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise _Unsound(f"has the value {constant}, which is no number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise _Unsound(f"has the number {shortened(text)}, which is too large")
-    return number
-
-
-def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        raise _Unsound("gives a name twice in one object")
     return values
 
 

@@ -45,7 +45,7 @@ class HttpAdapter:
             sentence = f"Agent {self.agent_id} did not answer within {timeout_seconds:g} s."
             raise AgentFault(sentence, "timed_out") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            reason = shortened(str(error)) or type(error).__name__
+            reason = shortened(str(error)).rstrip(".") or type(error).__name__
             raise AgentFault(f"Agent {self.agent_id} cannot be reached at {self.url}: {reason}.") from error
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())  # an answer that nobody reads to its end
