@@ -122,8 +122,7 @@ def judge(build: Build, refresh: Refresh, days: Sequence[date]) -> StageReport:
     """
     through = max([*days, *_newest_brief(build)])
     with build.stage(JUDGE, follows=VALIDATE, policy_sha256=refresh.policy.sha256):
-        judge_days(build, refresh.policy, through)
-        reconcile(build)
+        judge_days(build, refresh.policy, through, after_snapshots=reconcile)
     first = build.scalar("select min(snapshot_date) from marts.portfolio_snapshots")
     if first is None or min(days) < first:
         raise nothing_by(min(days), first)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
 import pandera.errors
@@ -29,9 +32,21 @@ def reject_faulty_records(build: Build, data_set: InputDataSet, latest: datetime
     contract = record_contract(data_set, latest)
     query = statements.records_to_check(data_set, contract.fields)
     # Gathered first: while DuckDB streams a result, the connection can run nothing else.
-    found = [set_aside.verdicts(_broken_promises(contract, batch)) for batch in build.batches(query)]
+    found = list(_in_turns(lambda batch: set_aside.verdicts(_broken_promises(contract, batch)), build.batches(query)))
     if found:
         set_aside.reject(build, data_set, pl.concat(found))
+
+
+def _in_turns(check: Callable[[pl.DataFrame], pl.DataFrame], batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield what a check finds in each batch, in their order; two are checked at a time, and no more are held."""
+    with ThreadPoolExecutor(max_workers=2) as checkers:
+        begun: deque[Future[pl.DataFrame]] = deque()
+        for batch in batches:
+            begun.append(checkers.submit(check, batch))
+            if len(begun) > 2:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
 
 
 def _misfits(build: Build, data_set: InputDataSet) -> pl.DataFrame:
