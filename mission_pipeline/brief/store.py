@@ -20,6 +20,7 @@ from mission_pipeline.warehouse import Warehouse
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from mission_pipeline.brief.facts import Facts
     from mission_pipeline.brief.verdict import Verdict
     from mission_pipeline.policy import Policy
     from mission_pipeline.warehouse import Build
@@ -63,15 +64,18 @@ class StoredBrief:
         return self.html
 
 
-def write_brief(build: Build, verdict: Verdict, policy: Policy) -> StoredBrief:
-    """Compose the brief of the verdict's day and keep it as that day's row of marts.executive_briefs; write no file."""
+def write_brief(build: Build, verdict: Verdict, policy: Policy, facts: Facts | None = None) -> StoredBrief:
+    """Compose the brief of the verdict's day and keep it as that day's row of marts.executive_briefs; write no file.
+
+    ``facts``: of that day and policy, if somebody has read them already.
+    """
     from mission_pipeline.brief.document import document_of
     from mission_pipeline.brief.figures import write_figures
     from mission_pipeline.brief.html import page_of
     from mission_pipeline.brief.render import json_of, markdown_of
 
     write_figures(build, verdict)
-    brief = composed_brief(build, verdict, policy)
+    brief = composed_brief(build, verdict, policy, facts)
     document = document_of(brief)  # once for both: the claims of hundreds of missions are put back into it
     page = page_of(document, as_of=brief["as_of"])
     kept = StoredBrief(verdict.as_of, json_of(brief), markdown_of(document), page)
@@ -79,12 +83,18 @@ def write_brief(build: Build, verdict: Verdict, policy: Policy) -> StoredBrief:
     return kept
 
 
-def composed_brief(build: Build, verdict: Verdict, policy: Policy) -> dict[str, Any]:
+def composed_brief(build: Build, verdict: Verdict, policy: Policy, facts: Facts | None = None) -> dict[str, Any]:
     """Return the JSON of the brief of the verdict's day, and write nothing: a build opened for reading will do."""
     from mission_pipeline.brief.compose import compose_brief
+
+    return compose_brief(verdict, facts or facts_of(build, verdict.as_of, policy), policy)
+
+
+def facts_of(build: Build, as_of: date, policy: Policy) -> Facts:
+    """Return what the brief of a day shows beside the verdict."""
     from mission_pipeline.brief.facts import read_facts
 
-    return compose_brief(verdict, read_facts(build, verdict.as_of, window_runs=policy.friction.recent_runs), policy)
+    return read_facts(build, as_of, window_runs=policy.friction.recent_runs)
 
 
 def _upsert(build: Build, brief: dict[str, Any], kept: StoredBrief) -> None:

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from mission_pipeline.brief.exports import EXPORTS_FOLDER, write_exports
 from mission_pipeline.brief.files import refuse_closed_folder
-from mission_pipeline.brief.store import BRIEFS_FOLDER, StoredBrief, stored_briefs, write_brief, write_brief_files
+from mission_pipeline.brief.store import (
+    BRIEFS_FOLDER,
+    StoredBrief,
+    facts_of,
+    stored_briefs,
+    write_brief,
+    write_brief_files,
+)
 from mission_pipeline.contracts.judged import ExecutiveBriefs, PortfolioSnapshots
 from mission_pipeline.derive.tables import DERIVED_TABLES, DerivedTable
 from mission_pipeline.errors import NothingToJudge, WarehouseFault
@@ -161,7 +168,7 @@ def brief_and_publish(build: Build, refresh: Refresh, days: Sequence[date]) -> t
     for name in (BRIEFS_FOLDER, EXPORTS_FOLDER):
         refuse_closed_folder(folder / name)  # before publishing: what is published and its files belong together
     in_order = sorted(days)  # each brief looks back at the newest one before its day
-    briefs = tuple(write_brief(build, verdict_as_of(build, refresh.policy, day), refresh.policy) for day in in_order)
+    briefs = tuple(_brief_of(build, refresh.policy, day) for day in in_order)
     refresh.warehouse.publish(build, published_views())
     every_brief_file = write_brief_files(stored_briefs(build), folder)
     names = {day.isoformat() for day in days}
@@ -172,6 +179,14 @@ def brief_and_publish(build: Build, refresh: Refresh, days: Sequence[date]) -> t
         export_files=tuple(write_exports(build, folder)),
     )
     return StageReport(f"{_counted(len(briefs), 'brief')} written, warehouse published"), publication
+
+
+def _brief_of(build: Build, policy: Policy, day: date) -> StoredBrief:
+    """Write the brief of a day; DuckDB reads what it shows while the day is judged in Python."""
+    with build.beside() as other, ThreadPoolExecutor(max_workers=1) as reader:
+        facts = reader.submit(facts_of, other, day, policy)
+        verdict = verdict_as_of(build, policy, day)
+        return write_brief(build, verdict, policy, facts.result())
 
 
 def refuse_half_a_refresh(marks: dict[str, StageMark]) -> None:
