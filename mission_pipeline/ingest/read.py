@@ -11,7 +11,6 @@ import duckdb
 from mission_pipeline.ingest import statements
 from mission_pipeline.ingest.content import last_byte, last_line
 from mission_pipeline.ingest.find import RawFile
-from mission_pipeline.ingest.tolerant import read_tolerantly
 from mission_pipeline.warehouse import ROW_GROUP_ROWS, Build, build_in_memory
 
 if TYPE_CHECKING:
@@ -62,6 +61,8 @@ def stage_records(
         if not file.has_lines or staged.rows == last_line(file):
             return staged
         forget_staged_records(build)
+    from mission_pipeline.ingest.tolerant import read_tolerantly  # Polars takes a while to load, and is rarely needed
+
     read_tolerantly(build, file)
     return _staged(build, file)
 
@@ -70,9 +71,13 @@ def typed_by_duckdb(file: RawFile) -> pa.Table | None:
     """Return a file's records, whole in memory, in their types. None where DuckDB's reader does not take it."""
     with build_in_memory() as build:
         try:
-            typed = _by_duckdb(build, file).typed
+            staged = _by_duckdb(build, file)
         except RefusedByDuckdb:
             return None
+        typed = staged.typed
+        if staged.rows < ROW_GROUP_ROWS:  # a query is planned twice to become Arrow, which few rows are not worth
+            build.execute(statements.keep_typed(typed))
+            typed = statements.typed_ahead()
         return build.connection.sql(typed).to_arrow_table(ROW_GROUP_ROWS)
 
 

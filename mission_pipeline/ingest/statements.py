@@ -105,6 +105,11 @@ def insert_records(data_set: InputDataSet, typed: str) -> str:
     )
 
 
+def keep_typed(typed: str) -> str:
+    """Return the statement that keeps what a query of typed records finds, for ``typed_ahead``."""
+    return f"create or replace temporary table {TYPED_RECORDS} as {typed}"
+
+
 def typed_ahead() -> str:
     """Return a query of the records that were given their types ahead."""
     return f"from {TYPED_RECORDS}"
