@@ -186,9 +186,11 @@ def refresh(
         }
         _print_json(facts)
         return
+    from mission_pipeline.brief.document import first_screen_of
+
     console = _console()
     console.print()
-    _show(console, kept, only_first_screen=True)
+    _show(console, first_screen_of(kept))
     for warning in outcome.warnings:
         _print_lines(console, [f"Note: {warning}"])
     _print_lines(
@@ -431,14 +433,14 @@ def _published(settings: Settings, as_of: date) -> dict[str, Any]:
     return published_brief(Warehouse(settings.warehouse), as_of).brief
 
 
-def _show(console: Console, shown: dict[str, Any] | Document, *, only_first_screen: bool = False) -> None:
+def _show(console: Console, shown: dict[str, Any] | Document) -> None:
     """Print a brief or document, in colour on a terminal; elsewhere as plain text of the same width."""
     from mission_pipeline.brief.render import print_brief, text_of
 
     if console.is_terminal:
-        print_brief(console, shown, only_first_screen=only_first_screen)
+        print_brief(console, shown)
     else:
-        sys.stdout.write(text_of(shown, width=console.width, only_first_screen=only_first_screen))
+        sys.stdout.write(text_of(shown, width=console.width))
         sys.stdout.flush()
 
 

@@ -199,9 +199,9 @@ def status(
     settings = _settings(raw_data, warehouse, policy)
     with _store(settings) as store:
         state = store.state(run_id)
+        attempts = store.max_attempts(state["mission_id"])
     options = _options(settings, raw_data, warehouse, policy)
-    attempts = _attempts(settings)
-    _show(as_json, state, lambda lines: lines.of_state(state, options, attempts(state["mission_id"])))
+    _show(as_json, state, lambda lines: lines.of_state(state, options, attempts))
 
 
 @app.command(rich_help_panel=PANEL)
@@ -223,13 +223,13 @@ def approvals(
             return
         found = store.open_approvals(limit, has_values=as_json)
         more = max(store.number_of_open_approvals() - len(found), 0)
+        attempts = {gate["mission_id"]: store.max_attempts(gate["mission_id"]) for gate in found}
         states = {} if as_json else {run_id: store.state(run_id) for run_id in {gate["run_id"] for gate in found}}
 
     def shown(lines: Any) -> list[str]:
-        attempts = _attempts(settings)
         told = {
             gate["approval_id"]: lines.to_know(
-                states[gate["run_id"]], gate["task_id"], gate["attempt"], attempts(gate["mission_id"])
+                states[gate["run_id"]], gate["task_id"], gate["attempt"], attempts[gate["mission_id"]]
             )
             for gate in found
         }
@@ -360,14 +360,6 @@ def _workshop(settings: Settings, say: Callable[[str], None]) -> Iterator[tuple[
     )
     with _store(settings, tools) as store:
         yield store, tools
-
-
-def _attempts(settings: Settings) -> Callable[[str], int]:
-    """Return how many attempts a task of a mission has, as the policy says now."""
-    from mission_pipeline.policy import load_policy
-
-    policy = load_policy(settings.policy_file)
-    return lambda mission_id: policy.for_mission(mission_id).runner.max_attempts
 
 
 def _failpoints(settings: Settings) -> Failpoints:

@@ -342,10 +342,8 @@ def _words_of_task(task: Row, limits: Limits) -> Words:
     estimate, actual, wait = (
         task[column] for column in ("estimated_minutes", "mean_actual_minutes", "mean_human_delay_minutes")
     )
-    longest_wait, is_planned = (
-        limits("friction.delay_hit_minutes"),
-        estimate is None or say.is_shown(estimate, STORED_DECIMALS),
-    )
+    longest_wait = limits("friction.delay_hit_minutes")
+    is_planned = estimate is None or say.is_shown(estimate, STORED_DECIMALS)
     is_limited = say.is_shown(longest_wait)
     action, aim = {
         "approval_delay": (

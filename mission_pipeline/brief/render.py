@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from mission_pipeline.brief.claims import plain
-from mission_pipeline.brief.document import Document, Entry, Section, Table, document_of, first_screen_of
+from mission_pipeline.brief.document import Document, Entry, Section, Table, document_of
 
 if TYPE_CHECKING:
     import jinja2
@@ -98,16 +98,11 @@ def json_of(brief: Mapping[str, Any]) -> str:
     return to_json(brief, indent=2, inf_nan_mode="null").decode() + "\n"
 
 
-def print_brief(console: Console, brief: Mapping[str, Any] | Document, *, only_first_screen: bool = False) -> None:
+def print_brief(console: Console, brief: Mapping[str, Any] | Document) -> None:
     """Print the brief on a console, fitted to its width; without a terminal it is plain text."""
-    if isinstance(brief, Document):
-        document = brief
-    else:
-        document = first_screen_of(brief) if only_first_screen else document_of(brief)
+    document = as_document(brief)
     for renderable in _screen(document):
         console.print(renderable)
-    if only_first_screen:
-        return
     for section in document.sections:
         for renderable in _section(section, console.width):
             console.print(renderable)
@@ -115,13 +110,13 @@ def print_brief(console: Console, brief: Mapping[str, Any] | Document, *, only_f
         console.print(_text(line, "dim"))
 
 
-def text_of(brief: Mapping[str, Any] | Document, *, width: int = FILE_WIDTH, only_first_screen: bool = False) -> str:
+def text_of(brief: Mapping[str, Any] | Document, *, width: int = FILE_WIDTH) -> str:
     """Return the whole brief as plain text of a width."""
     from rich.console import Console
 
     buffer = io.StringIO()
     console = Console(file=buffer, width=width, color_system=None, force_terminal=False, legacy_windows=False)
-    print_brief(console, brief, only_first_screen=only_first_screen)
+    print_brief(console, brief)
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 

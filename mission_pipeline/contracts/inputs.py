@@ -132,6 +132,7 @@ DATA_SETS: tuple[InputDataSet, ...] = (
     BUSINESS_MISSIONS, DECOMPOSED_MISSION_TASKS, SPECIALIZED_AGENTS, AGENT_CAPABILITIES_MATRIX, MISSION_KPIS,
     MISSION_RUNS, TASK_EXECUTION_LOGS, MISSION_RISK_EVENTS, AGENT_PERFORMANCE_STATS, MISSION_PORTFOLIO_SNAPSHOT,
 )
+REFERENCE_DATA_SETS = tuple(data_set for data_set in DATA_SETS if data_set.kind == "reference")
 
 RUN_STATUSES = ("completed", "failed", "cancelled", "running", "blocked")
 OPEN_RUN_STATUSES = ("running", "blocked")

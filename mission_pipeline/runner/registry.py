@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mission_pipeline.contracts.inputs import DATA_SETS
+from mission_pipeline.contracts.inputs import REFERENCE_DATA_SETS
 from mission_pipeline.errors import InputFault, PlanFault
 from mission_pipeline.ingest.find import find_raw_files
 from mission_pipeline.ingest.land import land_raw_files
@@ -22,7 +22,6 @@ from mission_pipeline.runner.model import Agent, KpiTarget, MissionPlan, Planned
 from mission_pipeline.validate.stage import stage_valid_reference_data
 from mission_pipeline.warehouse import Build, build_in_memory
 
-REFERENCE_DATA_SETS = tuple(data_set for data_set in DATA_SETS if data_set.kind == "reference")
 _OF_ONE_MISSION = ("business_missions", "decomposed_mission_tasks", "mission_kpis")
 _PLANS = "decomposed_mission_tasks"
 _AGENT_RECORDS = "specialized_agents"

@@ -434,6 +434,10 @@ class Missions:
         with self._database.read() as connection:
             return read_model.open_approvals(connection, limit, has_values=has_values)
 
+    def max_attempts(self, mission_id: str) -> int:
+        """Return how many attempts a task of a mission has, as the policy says now."""
+        return self._policy.for_mission(mission_id).runner.max_attempts
+
     def number_of_open_approvals(self) -> int:
         """Return how many gates are open."""
         with self._database.read() as connection:

@@ -59,7 +59,8 @@ def waits_for_an_agent() -> sa.ColumnElement[bool]:
         task_attempt.c.agent_id.is_(None),
         task_attempt.c.error.is_not(None),
     )
-    return sa.and_(mission_task.c.status == "pending", said.exists())
+    # It is due again some time, which is what the index holds.
+    return sa.and_(mission_task.c.due_at.is_not(None), mission_task.c.status == "pending", said.exists())
 
 
 class RunChange:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from mission_pipeline.contracts import inputs, staging
 from mission_pipeline.contracts.base import TableContract
-from mission_pipeline.contracts.inputs import DATA_SETS, MAX_LEAD, InputDataSet
+from mission_pipeline.contracts.inputs import DATA_SETS, MAX_LEAD, REFERENCE_DATA_SETS, InputDataSet
 from mission_pipeline.policy import Policy
 from mission_pipeline.validate import set_aside
 from mission_pipeline.validate.accounts import write_rejected_rows, write_row_counts
@@ -38,7 +38,7 @@ def stage_valid_records(build: Build, policy: Policy, *, now: datetime) -> None:
         set_aside.start(build)
         drift, oddities = _stage_reference_data(build, policy, now)
         for data_set in DATA_SETS:
-            if data_set.kind != "reference":
+            if data_set not in REFERENCE_DATA_SETS:
                 reject_faulty_records(build, data_set, now + MAX_LEAD)
         reject_faulty_observations(build)
         for data_set, contract in (
@@ -74,13 +74,12 @@ def stage_valid_reference_data(build: Build, policy: Policy, *, now: datetime) -
 
 def _stage_reference_data(build: Build, policy: Policy, now: datetime) -> tuple[dict[str, Drift], KpiOddities]:
     """Stage what telemetry refers to; return what was odd inside it."""
-    reference = [data_set for data_set in DATA_SETS if data_set.kind == "reference"]
-    for data_set in reference:
+    for data_set in REFERENCE_DATA_SETS:
         reject_faulty_records(build, data_set, now + MAX_LEAD)
     drift = {"decomposed_mission_tasks": Drift(), "mission_kpis": Drift()}
     plans = reject_faulty_plans(build, drift["decomposed_mission_tasks"])
     specifications = reject_faulty_specifications(build, drift["mission_kpis"])
-    for data_set in reference:
+    for data_set in REFERENCE_DATA_SETS:
         set_aside.set_aside_earlier_files(build, data_set)
 
     _stage(build, inputs.BUSINESS_MISSIONS, staging.Missions)

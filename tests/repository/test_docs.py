@@ -8,6 +8,7 @@ import pytest
 import typer.main
 from rich.console import Console
 
+from mission_pipeline.brief.document import first_screen_of
 from mission_pipeline.brief.render import print_brief
 from mission_pipeline.cli import app
 from mission_pipeline.contracts.catalog import ALL_CONTRACTS
@@ -109,7 +110,7 @@ def test_the_readme_is_short():
 def test_the_readme_shows_the_brief_that_is_printed(shipped):
     buffer = io.StringIO()
     console = Console(file=buffer, width=README_WIDTH, color_system=None, force_terminal=False, legacy_windows=False)
-    print_brief(console, shipped.brief, only_first_screen=True)
+    print_brief(console, first_screen_of(shipped.brief))
     printed = "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).strip()
     shown = re.search(r"```text\n(.*?)```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.DOTALL)[
         1

@@ -114,4 +114,4 @@ def test_the_changelog_tells_of_this_version():
 def test_the_checker_of_paths_sees_a_path():
     assert MACHINE_PATH.search("see /" + "home/me/data")
     assert not MACHINE_PATH.search("https://example.org/home/x")
-    assert not MACHINE_PATH.search("warehouse/work/x")
+    assert not MACHINE_PATH.search("warehouse/" + "work/x")

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from mission_pipeline.brief.claims import END, MIDDLE, START, plain
-from mission_pipeline.brief.document import Table, document_of
+from mission_pipeline.brief.document import Table, document_of, first_screen_of
 from mission_pipeline.brief.render import (
     _column_widths,
     escaped_markdown,
@@ -88,7 +88,7 @@ def test_the_first_screen_of_the_shipped_portfolio_in_80_columns(shipped_brief):
 def test_the_first_screen_fits_one_screen(shipped_brief):
     console = Console(file=open("/dev/null", "w"), width=80)  # noqa: SIM115, PTH123
     with console.capture() as captured:
-        print_brief(console, shipped_brief, only_first_screen=True)
+        print_brief(console, first_screen_of(shipped_brief))
     assert len(captured.get().splitlines()) <= 30
 
 

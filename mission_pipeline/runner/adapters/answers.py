@@ -87,7 +87,7 @@ def _kpis(agent_id: str, values: Any) -> dict[str, float]:
         except OverflowError:
             kpis[name] = math.inf
         if not abs(kpis[name]) <= LARGEST_KPI:
-            raise _bad(agent_id, f"has the KPI {shortened(name)} with a value that is too large") from None
+            raise _bad(agent_id, f"has the KPI {shortened(name)} with a value that is too large")
     return kpis
 
 
