@@ -15,7 +15,7 @@ from mission_pipeline.contracts.quality import LoadedFiles
 from mission_pipeline.ingest import statements
 from mission_pipeline.ingest.content import Fingerprint, fingerprint
 from mission_pipeline.ingest.find import FoundFiles, RawFile, find_raw_files
-from mission_pipeline.ingest.read import RefusedByDuckdb, files_refused_by_duckdb, forget_staged_records, stage_records
+from mission_pipeline.ingest.read import RefusedByDuckdb, files_refused_by_duckdb, forget_records, type_records
 from mission_pipeline.ingest.read_ahead import ReadAhead, begun
 from mission_pipeline.warehouse import Build
 
@@ -143,7 +143,7 @@ def _land(build: Build, plan: _Plan, refused: frozenset[RawFile]) -> LandingRepo
         if lines and not any(line["rows"] for line in lines):
             report.notes.append(f"{data_set.name} holds no records.")
         ledger += lines
-    forget_staged_records(build)
+    forget_records(build)
     build.replace_table(LoadedFiles, frame=pl.DataFrame(ledger, schema=LoadedFiles.polars_schema()))
     return report
 
@@ -182,12 +182,12 @@ def _keep_file(build: Build, file: RawFile, known: dict[str, Any]) -> dict[str, 
 
 def _land_file(build: Build, plan: _Plan, file: RawFile, load_number: int, refused: frozenset[RawFile]) -> int:
     """Read one file into its raw table and return its number of records."""
-    staged = stage_records(build, file, is_refused=file in refused, read_ahead=plan.ahead.take(file))
+    rows = type_records(build, file, is_refused=file in refused, read_ahead=plan.ahead.take(file))
     build.execute(
-        statements.insert_records(file.data_set, staged.typed),
+        statements.insert_records(file.data_set),
         {"file": file.name, "file_order": file.order, "load_number": load_number},
     )
-    return staged.rows
+    return rows
 
 
 def _ledger_line(plan: _Plan, file: RawFile, rows: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mission_pipeline.contracts.inputs import MAX_LEAD, MISSION_RUNS
 from mission_pipeline.ingest import statements
 from mission_pipeline.ingest.find import find_raw_files
-from mission_pipeline.ingest.read import RefusedByDuckdb, stage_records
+from mission_pipeline.ingest.read import RefusedByDuckdb, type_records
 from mission_pipeline.ingest.read_ahead import ReadAhead
 from mission_pipeline.warehouse import build_in_memory
 
@@ -38,9 +38,9 @@ def run_days(raw_data: Path, now: datetime, ahead: ReadAhead | None = None) -> t
         for file in find_raw_files(raw_data, (MISSION_RUNS,)).files:
             read_ahead = None if ahead is None else ahead.look(file)
             try:
-                staged = stage_records(build, file, read_ahead=read_ahead)
+                type_records(build, file, read_ahead=read_ahead)
             except RefusedByDuckdb:
-                staged = stage_records(build, file, is_refused=True)
-            rows = build.connection.execute(statements.run_days(staged.typed), {"latest": now + MAX_LEAD}).fetchall()
+                type_records(build, file, is_refused=True)
+            rows = build.connection.execute(statements.run_days(), {"latest": now + MAX_LEAD}).fetchall()
             found += [(first, newest) for first, newest in rows if first is not None]
     return (min(first for first, _ in found), max(newest for _, newest in found)) if found else None

@@ -1,9 +1,8 @@
-"""Puts the records of one raw file into a temporary table, through DuckDB's own reader where that will do."""
+"""Puts the typed records of one raw file into a temporary table, through DuckDB's own reader where that will do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -15,6 +14,8 @@ from mission_pipeline.warehouse import ROW_GROUP_ROWS, Build, build_in_memory
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from mission_pipeline.contracts.inputs import InputDataSet
 
 _DUCKDB_REFUSALS = (duckdb.InvalidInputException, duckdb.IOException, UnicodeDecodeError)
 """A file in UTF-16 makes DuckDB's message itself undecodable."""
@@ -28,18 +29,8 @@ class RefusedByDuckdb(Exception):
         self.file = file
 
 
-@dataclass(frozen=True)
-class StagedRecords:
-    """One file's records. ``rows``: how many; ``typed``: the query of what each of them says, in its types."""
-
-    rows: int
-    typed: str
-
-
-def stage_records(
-    build: Build, file: RawFile, *, is_refused: bool = False, read_ahead: pa.Table | None = None
-) -> StagedRecords:
-    """Make a file's records ready to be queried, until the next file's are.
+def type_records(build: Build, file: RawFile, *, is_refused: bool = False, read_ahead: pa.Table | None = None) -> int:
+    """Give a file's records their types, ready to be queried until the next file's are, and return how many they are.
 
     Args:
         build: the open build file.
@@ -52,33 +43,51 @@ def stage_records(
         InputFault: the file cannot be used at all.
 
     """
-    forget_staged_records(build)
+    forget_records(build)
     # DuckDB takes an array that was cut short right after a comma for whole.
     is_closed = file.has_lines or last_byte(file) == b"]"
     if is_closed and not is_refused:
-        staged = _by_duckdb(build, file) if read_ahead is None else _by_hand_over(build, read_ahead)
+        if read_ahead is None:
+            _stage_by_duckdb(build, file)
+            rows = _staged_rows(build)
+        else:
+            build.connection.register(statements.TYPED_RECORDS, read_ahead)
+            rows = read_ahead.num_rows
         # DuckDB passes over blank lines; with one between records, the row would not be the line.
-        if not file.has_lines or staged.rows == last_line(file):
-            return staged
-        forget_staged_records(build)
+        if not file.has_lines or rows == last_line(file):
+            if read_ahead is None:
+                _decide(build, file.data_set)
+            return rows
+        forget_records(build)
     from mission_pipeline.ingest.tolerant import read_tolerantly  # Polars takes a while to load, and is rarely needed
 
     read_tolerantly(build, file)
-    return _staged(build, file)
+    _decide(build, file.data_set)
+    return _staged_rows(build)
 
 
 def typed_by_duckdb(file: RawFile) -> pa.Table | None:
     """Return a file's records, whole in memory, in their types. None where DuckDB's reader does not take it."""
     with build_in_memory() as build:
+        # Texts of up to twelve bytes, as most ids are, stand in such columns themselves and are not gathered anew.
+        build.execute("set produce_arrow_string_view = true; set arrow_output_version = '1.4'")
         try:
-            staged = _by_duckdb(build, file)
+            _stage_by_duckdb(build, file)
         except RefusedByDuckdb:
             return None
-        typed = staged.typed
-        if staged.rows < ROW_GROUP_ROWS:  # a query is planned twice to become Arrow, which few rows are not worth
-            build.execute(statements.keep_typed(typed))
-            typed = statements.typed_ahead()
-        return build.connection.sql(typed).to_arrow_table(ROW_GROUP_ROWS)
+        if _staged_rows(build) < ROW_GROUP_ROWS:
+            _decide(build, file.data_set)
+            return build.connection.sql(statements.typed_records()).to_arrow_table()
+        # Not by way of a table, which many rows are not worth as long as the quick way decides them all.
+        typed = build.connection.sql(statements.decided_quickly(file.data_set)).to_arrow_table(ROW_GROUP_ROWS)
+        build.connection.register(statements.TYPED_RECORDS, typed)
+        if not build.scalar(statements.count_undecided()):
+            return typed
+        build.connection.unregister(statements.TYPED_RECORDS)
+        build.connection.register("partly_decided", typed)
+        build.execute(statements.keep_typed("from partly_decided"))
+        _decide_the_rest(build, file.data_set)
+        return build.connection.sql(statements.typed_records()).to_arrow_table(ROW_GROUP_ROWS)
 
 
 def files_refused_by_duckdb(build: Build, files: Iterable[RawFile]) -> frozenset[RawFile]:
@@ -92,27 +101,34 @@ def files_refused_by_duckdb(build: Build, files: Iterable[RawFile]) -> frozenset
     return frozenset(refused)
 
 
-def forget_staged_records(build: Build) -> None:
+def forget_records(build: Build) -> None:
     """Free what the last file's records take up."""
     build.connection.unregister(statements.TYPED_RECORDS)
+    build.execute(f"drop table if exists {statements.TYPED_RECORDS}")
     build.execute(f"drop table if exists {statements.STAGED_RECORDS}")
 
 
-def _by_duckdb(build: Build, file: RawFile) -> StagedRecords:
+def _stage_by_duckdb(build: Build, file: RawFile) -> None:
     try:
         build.execute(statements.stage_with_duckdb(has_lines=file.has_lines), _where(file))
     except _DUCKDB_REFUSALS as error:
         raise RefusedByDuckdb(file) from error
-    return _staged(build, file)
 
 
-def _by_hand_over(build: Build, typed: pa.Table) -> StagedRecords:
-    build.connection.register(statements.TYPED_RECORDS, typed)
-    return StagedRecords(typed.num_rows, statements.typed_ahead())
+def _staged_rows(build: Build) -> int:
+    return int(build.scalar(statements.count_staged()))
 
 
-def _staged(build: Build, file: RawFile) -> StagedRecords:
-    return StagedRecords(int(build.scalar(statements.count_staged())), statements.typed_records(file.data_set))
+def _decide(build: Build, data_set: InputDataSet) -> None:
+    """Give the staged records their types: the quick way, and what it leaves the careful way."""
+    build.execute(statements.keep_typed(statements.decided_quickly(data_set)))
+    _decide_the_rest(build, data_set)
+
+
+def _decide_the_rest(build: Build, data_set: InputDataSet) -> None:
+    if build.scalar(statements.count_undecided()):
+        build.execute(statements.decide_carefully(data_set))
+        build.execute(statements.forget_undecided())
 
 
 def _where(file: RawFile) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The SQL of ingest, made from the input contracts: how a JSON record becomes a row of ``raw``. Runs nothing.
 
-Every value takes one of two ways. One ``json_transform`` gives all fields of a record as JSON text; where that text is
-seen to be of the expected type, it is cast: quick. Otherwise the careful way asks for the JSON type and decides whether
-the value converts without loss or is a misfit. The careful way is right for every value; the quick one only spares its
-price, which is that of parsing the record again.
+Every record takes one of two ways. One ``json_transform`` gives all its fields as JSON text; where each text is seen to
+be of the expected type, it is cast: quick. Otherwise the record is left to the careful way, which asks for the JSON
+types and decides of each value whether it converts without loss or is a misfit. The careful way is right for every
+record; the quick one only spares its price.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ STAGED_RECORDS = "ingest_records"
 """
 
 TYPED_RECORDS = "ingest_typed_records"
-"""Name for one file's records that were given their types ahead; they have the columns of ``typed_records``."""
+"""Temporary table of the same records in their types.
+
+``row``; the fields; ``extra_fields``; ``record``, where the fields do not say it all; ``misfits`` and ``conversions``,
+NULL where there are none; ``is_decided``: false while the careful way has yet to look.
+"""
 
 _INTEGERS = "('UBIGINT', 'BIGINT')"
 _NUMBERS = "('UBIGINT', 'BIGINT', 'DOUBLE')"
@@ -94,153 +98,181 @@ def add_field(data_set: InputDataSet, field: InputField) -> str:
     return f"alter table {data_set.raw_table} add column {field.name} {DUCKDB_INPUT_TYPES[field.type]}"
 
 
-def insert_records(data_set: InputDataSet, typed: str) -> str:
-    """Return the statement that lands what a query of typed records finds; binds $file, $file_order, $load_number."""
+def insert_records(data_set: InputDataSet) -> str:
+    """Return the statement that lands the typed records; binds $file, $file_order, $load_number."""
     fields = ", ".join(field.name for field in data_set.fields)
     return (
         f"insert into {data_set.raw_table} "
         f"(file, file_order, row, load_number, is_current, {fields}, extra_fields, record, misfits, conversions) "
         f"select $file, $file_order, row, $load_number, true, {fields}, extra_fields, record, misfits, conversions "
-        f"from ({typed})"
+        f"from {TYPED_RECORDS}"
     )
 
 
-def keep_typed(typed: str) -> str:
-    """Return the statement that keeps what a query of typed records finds, for ``typed_ahead``."""
-    return f"create or replace temporary table {TYPED_RECORDS} as {typed}"
-
-
-def typed_ahead() -> str:
-    """Return a query of the records that were given their types ahead."""
+def typed_records() -> str:
+    """Return a query of the typed records."""
     return f"from {TYPED_RECORDS}"
 
 
-def typed_records(data_set: InputDataSet, *, only_carefully: bool = False) -> str:
-    """Return a query of the staged records: row, the typed fields, extra_fields, record, misfits, conversions.
+def count_undecided() -> str:
+    """Return a query of the number of typed records that the quick way left to the careful one."""
+    return f"select count(*) from {TYPED_RECORDS} where not is_decided"
 
-    Args:
-        data_set: whose fields they have.
-        only_carefully: decide every value the careful way, which the quick one must equal.
 
-    """
-    fields = data_set.fields
-    names = ", ".join(field.name for field in fields)
-    as_json = ", ".join(f'"{field.name}": "JSON"' for field in fields)
-    paths = ", ".join(f"'$.{field.name}'" for field in fields)
-    no_fields = ", ".join(f'"{field.name}": null' for field in fields)
-    fits, values, misfits, conversions = [], [], [], []
-    for place, field in enumerate(fields, start=1):
-        found, text = f"found[{place}]", f"texts[{place}]"
-        given = f"given.{field.name}"
-        does_fit = "false" if only_carefully else f"coalesce({_fits(field, given)}, false)"
-        fits.append(f"({given} is null or {does_fit}) as {field.name}_fits")
-        values.append(
-            f"case when {field.name}_fits then {_quick_value(field, given)} else {_careful_value(field, found, text)} "
-            f"end as {field.name}"
-        )
-        misfits.append(f"case when not {field.name}_fits and {field.name} is null then '{field.name}' end")
-        is_converted = f"not {field.name}_fits and {field.name} is not null and {_is_converted(field, found)}"
-        conversions.append(f"case when {is_converted} then '{field.name}' end")
-    do_fit = ", ".join(f"{field.name}_fits" for field in fields)
+def keep_typed(query: str) -> str:
+    """Return the statement that keeps the typed records that a query finds."""
+    return f"create or replace temporary table {TYPED_RECORDS} as {query}"
+
+
+def decided_quickly(data_set: InputDataSet) -> str:
+    """Return a query of the staged records in their types, as far as the quick way goes."""
+    names = [field.name for field in data_set.fields]
+    as_json = ", ".join(f'"{name}": "JSON"' for name in names)
+    quick_values = ", ".join(f"{_quick_value(field)} as {field.name}" for field in data_set.fields)
+    values = ", ".join(_final_value(field) for field in data_set.fields)
+    do_fit = " and ".join(f"(given.{field.name} is null or {_does_fit(field)})" for field in data_set.fields)
+    given = " + ".join(f"cast(given.{name} is not null as integer)" for name in names)
     return f"""
 with parsed as (
     select row, json, arrived,
         json_transform(json, '{{{as_json}}}') as given,
-        coalesce(starts_with(cast(json as varchar), '{{'), false) as is_object,
-        len(json_keys(json)) as fields
+        len(json_keys(json)) as fields,
+        not contains(cast(json as varchar), chr(92)) and not contains(cast(json as varchar), chr(65533)) as is_plain
     from {STAGED_RECORDS}
 ),
-fitted as (
-    select *, fields > {" + ".join(f"cast(given.{field.name} is not null as integer)" for field in fields)}
-            as has_nulls_or_unknown_fields,
-        {", ".join(fits)}
-    from parsed
+quick as (
+    select row, json, arrived, given, fields, {quick_values} from parsed
 ),
-sorted as (
-    select *, is_object and {" and ".join(f"{field.name}_fits" for field in fields)} as do_all_fit from fitted
-),
-texted as (
-    select *, case when is_object and not do_all_fit then json_extract_string(json, [{paths}]) end as texts,
-        case when has_nulls_or_unknown_fields then fields > len(list_distinct(json_keys(json))) else false end
-            as has_repeats,
-        case when is_object and (not do_all_fit or has_nulls_or_unknown_fields) then json_type(json, [{paths}]) end
-            as found
-    from sorted
-),
-valued as (
-    select row, json, arrived, found, is_object, do_all_fit, has_repeats, {do_fit}, {", ".join(values)},
-        case when fields > list_count(found) then nullif(json_merge_patch(json, '{{{no_fields}}}'), '{{}}') end
-            as extra_fields
-    from texted
+decided as (
+    select *,
+        coalesce(starts_with(cast(json as varchar), '{{') and {do_fit}, false) as do_all_fit,
+        case when fields > {given} then json_keys(json) end as names,
+        case when fields > {given} then json_type(json, [{_paths(data_set)}]) end as found
+    from quick
 ),
 explained as (
-    select *,
-        case when do_all_fit and not has_repeats then cast([] as varchar[])
-            when not is_object then ['{WHOLE_RECORD}']
-            else list_filter([{", ".join(misfits)}, case when has_repeats then '{REPEATED_NAMES}' end],
-                lambda field: field is not null) end as misfits,
-        case when do_all_fit or not is_object then cast([] as varchar[])
-            else list_filter([{", ".join(conversions)}], lambda field: field is not null) end as conversions
-    from valued
+    select *, {_extra_fields(data_set)} as extra_fields from decided
 )
-select row, {names}, extra_fields,
-    case when arrived is not null then arrived
-        when extra_fields is not null or has_repeats
-            or (not do_all_fit and (len(misfits) > 0 or len(conversions) > 0))
-            then cast(json as varchar) end as record,
-    misfits, conversions
+select row, {values}, extra_fields,
+    case when arrived is not null then arrived when extra_fields is not null then cast(json as varchar) end as record,
+    cast(null as varchar[]) as misfits,
+    cast(null as varchar[]) as conversions,
+    do_all_fit and (names is null or fields = len(list_distinct(names))) as is_decided
 from explained"""
 
 
-def _quick_value(field: InputField, given: str) -> str:
-    """Return the typed value of a field's JSON text, right where it fits."""
-    match field.type:
-        case "id":
-            return _unquoted(given)
-        case "text":
-            return f"case when {_has_escapes(given)} then {given} ->> '$' else {_unquoted(given)} end"
-        case "flag":
-            return f"cast({given} as varchar) = 'true'"
-        case "time":
-            return f"{_quick_moment(given)} at time zone 'UTC'"
-        case "json":
-            return given
-        case "number" | "count" | "date" | "ids":
-            return f"try_cast(cast({given} as varchar) as {DUCKDB_INPUT_TYPES[field.type]})"
+def decide_carefully(data_set: InputDataSet) -> str:
+    """Return the statement that gives the records that are undecided their types; those without replace them."""
+    fields = data_set.fields
+    values, misfits, conversions = [], [], []
+    for place, field in enumerate(fields, start=1):
+        found, text = f"found[{place}]", f"texts[{place}]"
+        values.append(f"{_careful_value(field, found, text)} as {field.name}")
+        misfits.append(f"case when {found} <> 'NULL' and {field.name} is null then '{field.name}' end")
+        is_converted = f"{field.name} is not null and {_is_converted(field, found)}"
+        conversions.append(f"case when {is_converted} then '{field.name}' end")
+    return f"""
+insert into {TYPED_RECORDS}
+with parsed as (
+    select row, json, arrived,
+        coalesce(starts_with(cast(json as varchar), '{{'), false) as is_object,
+        json_type(json, [{_paths(data_set)}]) as found,
+        json_extract_string(json, [{_paths(data_set)}]) as texts,
+        json_keys(json) as names,
+        len(names) as fields
+    from {STAGED_RECORDS}
+    where row in (select row from {TYPED_RECORDS} where not is_decided)
+),
+valued as (
+    select row, json, arrived, is_object, found, coalesce(fields > len(list_distinct(names)), false) as has_repeats,
+        {", ".join(values)},
+        {_extra_fields(data_set)} as extra_fields
+    from parsed
+),
+explained as (
+    select *,
+        case when not is_object then ['{WHOLE_RECORD}']
+            else list_filter([{", ".join(misfits)}, case when has_repeats then '{REPEATED_NAMES}' end],
+                lambda field: field is not null) end as faults,
+        case when is_object then list_filter([{", ".join(conversions)}], lambda field: field is not null) end
+            as converted
+    from valued
+)
+select row, {", ".join(field.name for field in fields)}, extra_fields,
+    case when arrived is not null then arrived
+        when extra_fields is not null or len(faults) > 0 or len(converted) > 0 then cast(json as varchar) end as record,
+    case when len(faults) > 0 then faults end as misfits,
+    case when len(converted) > 0 then converted end as conversions,
+    true as is_decided
+from explained"""
 
 
-def _fits(field: InputField, given: str) -> str:
-    """Return the condition under which the quick value is exactly the one that arrived."""
+def forget_undecided() -> str:
+    """Return the statement that drops the records that were decided anew."""
+    return f"delete from {TYPED_RECORDS} where not is_decided"
+
+
+def _paths(data_set: InputDataSet) -> str:
+    return ", ".join(f"'$.{field.name}'" for field in data_set.fields)
+
+
+def _extra_fields(data_set: InputDataSet) -> str:
+    """Return the fields that nobody specified, as an object; ``found`` holds the types of the others that are there."""
+    no_fields = ", ".join(f'"{field.name}": null' for field in data_set.fields)
+    return f"case when fields > list_count(found) then nullif(json_merge_patch(json, '{{{no_fields}}}'), '{{}}') end"
+
+
+def _quick_value(field: InputField) -> str:
+    """Return the value of a field's JSON text if the text is of the expected type; ``_does_fit`` tells whether it was.
+
+    Plain is a record without an escape or a broken character anywhere: then every text in it stands as it is meant.
+    """
+    given = f"given.{field.name}"
     text = f"cast({given} as varchar)"
     match field.type:
         case "id":
-            return f"starts_with({text}, '\"') and not {_has_escapes(given)} and {_has_only_sound_characters(text)}"
+            is_sound = f"not contains({text}, chr(92)) and {_has_only_sound_characters(text)}"
+            return f"case when starts_with({text}, '\"') and (is_plain or ({is_sound})) then {_unquoted(text)} end"
         case "text":
-            return f"starts_with({text}, '\"')"
+            is_verbatim = f"is_plain or not contains({text}, chr(92))"
+            return (
+                f"case when starts_with({text}, '\"') "
+                f"then case when {is_verbatim} then {_unquoted(text)} else {given} ->> '$' end end"
+            )
         case "number":
-            return f"isfinite(try_cast({text} as double))"  # a text keeps its quotes here, and so is no number
+            return f"try_cast({text} as double)"  # a text keeps its quotes here, and so is no number
         case "count":
-            return f"cast(try_cast({text} as bigint) as varchar) = {text}"
+            return f"try_cast({text} as bigint)"
         case "flag":
-            return f"{text} in ('true', 'false')"
+            return f"case {text} when 'true' then true when 'false' then false end"
         case "time":
-            return f"starts_with({text}, '\"') and {_is_in_calendar(_quick_moment(given), 'timestamptz')}"
+            # A cast to TIMESTAMP would ignore the offset.
+            return f"case when starts_with({text}, '\"') then try_cast({_unquoted(text)} as timestamptz) end"
         case "json":
-            return f"starts_with({text}, '{_OPENINGS[JSON_CONTAINERS[field.name]]}')"
+            return f"case when starts_with({text}, '{_OPENINGS[JSON_CONTAINERS[field.name]]}') then {given} end"
         case "date" | "ids":
-            return "false"  # rare and small: the careful way decides
+            return f"cast(null as {DUCKDB_INPUT_TYPES[field.type]})"  # rare and small: the careful way decides
 
 
-def _unquoted(given: str) -> str:
-    return f"substring(cast({given} as varchar), 2, length(cast({given} as varchar)) - 2)"
+def _does_fit(field: InputField) -> str:
+    """Return the condition under which the quick value of a given field is exactly the one that arrived."""
+    match field.type:
+        case "number":
+            return f"isfinite({field.name})"
+        case "count":
+            return f"cast({field.name} as varchar) = cast(given.{field.name} as varchar)"
+        case "time":
+            return _is_in_calendar(field.name, "timestamptz")
+        case "id" | "text" | "flag" | "json" | "date" | "ids":
+            return f"{field.name} is not null"
 
 
-def _has_escapes(given: str) -> str:
-    return f"contains(cast({given} as varchar), chr(92))"
+def _final_value(field: InputField) -> str:
+    return f"{field.name} at time zone 'UTC' as {field.name}" if field.type == "time" else field.name
 
 
-def _quick_moment(given: str) -> str:
-    return f"try_cast({_unquoted(given)} as timestamptz)"  # a cast to TIMESTAMP ignores the offset
+def _unquoted(text: str) -> str:
+    return f"substring({text}, 2, length({text}) - 2)"
 
 
 def _careful_value(field: InputField, found: str, text: str) -> str:
@@ -366,10 +398,10 @@ def _key_value(data_set: InputDataSet, name: str) -> str:
     return "coalesce(attempt, 1)" if name == "attempt" else name
 
 
-def run_days(typed: str) -> str:
+def run_days() -> str:
     """Return a query of the first and newest day of typed runs whose times fit each other and do not pass $latest."""
     statuses = ", ".join(f"'{status}'" for status in RUN_STATUSES)
     return f"""
-select min(cast(start_time as date)), max(cast(coalesce(end_time, start_time) as date)) from ({typed})
+select min(cast(start_time as date)), max(cast(coalesce(end_time, start_time) as date)) from {TYPED_RECORDS}
 where run_id is not null and mission_id is not null and status in ({statuses})
     and start_time <= $latest and (end_time is null or end_time between start_time and $latest)"""

@@ -163,7 +163,7 @@ select entry.key as field, 'unknown_field' as kind, count(*) as rows,
 from (
     select unnest(map_entries(cast(extra_fields as map(varchar, json)))) as entry
     from {data_set.raw_table}
-    where is_current and extra_fields is not null and not list_contains(misfits, '(names)')
+    where is_current and extra_fields is not null and not coalesce(list_contains(misfits, '(names)'), false)
 )
 group by entry.key"""
 

@@ -88,9 +88,9 @@ def test_a_bad_line_is_kept_as_it_stands_and_the_rest_goes_on(build, raw_data, e
     put(raw_data, f"mission_runs.{ending}", "\n".join([good, *bad, good]))
     land(build, raw_data)
     found = landed(build, "mission_runs", "row, run_id, record, misfits")
-    assert found[0] == (1, "R1", None, [])
+    assert found[0] == (1, "R1", None, None)
     assert found[1:-1] == [(row, None, text, ["(record)"]) for row, text in enumerate(bad, start=2)]
-    assert found[-1] == (10, "R1", None, [])
+    assert found[-1] == (10, "R1", None, None)
 
 
 def test_a_torn_last_line_is_a_bad_line_even_within_a_character(build, raw_data):
@@ -98,7 +98,7 @@ def test_a_torn_last_line_is_a_bad_line_even_within_a_character(build, raw_data)
     put(raw_data, "mission_runs.jsonl", whole.encode() + b'\n{"run_id": "R\xc3')
     land(build, raw_data)
     assert landed(build, "mission_runs", "row, run_id, record, misfits") == [
-        (1, "R1", None, []),
+        (1, "R1", None, None),
         (2, None, '{"run_id": "R\\xc3', ["(record)"]),
     ]
 
@@ -111,8 +111,8 @@ def test_elements_that_are_no_objects_are_kept_as_they_stand(build, raw_data):
         (2, None, '"text"', ["(record)"]),
         (3, None, "null", ["(record)"]),
         (4, None, '[{"run_id": "R1"}]', ["(record)"]),
-        (5, "R2", None, []),
-        (6, None, None, []),
+        (5, "R2", None, None),
+        (6, None, None, None),
     ]
 
 
@@ -125,9 +125,9 @@ def test_a_lone_surrogate_costs_its_record_only(build, raw_data, ending):
     land(build, raw_data)
     assert landed(build, "mission_runs", "run_id, status, record, misfits") == [
         (None, "x", lone, ["run_id"]),
-        ("R😀", None, None, []),
-        ("R\\ud800", None, None, []),
-        ("R", "�", low, []),
+        ("R😀", None, None, None),
+        ("R\\ud800", None, None, None),
+        ("R", "�", low, None),
     ]
 
 

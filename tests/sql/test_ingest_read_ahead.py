@@ -25,14 +25,14 @@ def raw_data(tmp_path):
 def taken(monkeypatch):
     """The files that landed from what was read ahead."""
     names = []
-    staged = landing.stage_records
+    typed = landing.type_records
 
     def noting(build, file, **options):
         if options["read_ahead"] is not None:
             names.append(file.name)
-        return staged(build, file, **options)
+        return typed(build, file, **options)
 
-    monkeypatch.setattr(landing, "stage_records", noting)
+    monkeypatch.setattr(landing, "type_records", noting)
     return names
 
 

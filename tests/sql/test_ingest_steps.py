@@ -46,8 +46,8 @@ def test_an_unchanged_file_is_not_read_again(build, raw_data, monkeypatch):
     land(build, raw_data)
     put(raw_data, "mission_runs/2.json", runs("R2"))
     read = []
-    staged = landing.stage_records
-    monkeypatch.setattr(landing, "stage_records", lambda b, file, **o: read.append(file.name) or staged(b, file, **o))
+    typed = landing.type_records
+    monkeypatch.setattr(landing, "type_records", lambda b, file, **o: read.append(file.name) or typed(b, file, **o))
     report = land(build, raw_data, now=LATER)
     assert read == ["mission_runs/2.json"]
     assert (report.files_read, report.files_unchanged, report.counts) == (1, 7, {"mission_runs": 1})
