@@ -16,11 +16,10 @@ import duckdb
 from mission_pipeline.brief.store import BRIEF_SUFFIXES, BRIEFS_FOLDER
 from mission_pipeline.errors import ContractBroken, MissionPipelineError, NothingToJudge, WarehouseFault
 from mission_pipeline.ingest.newest_day import run_days
-from mission_pipeline.ingest.read_ahead import handed_on, read_ahead_of
+from mission_pipeline.ingest.read_ahead import ReadAhead, handed_on, read_ahead_of
 from mission_pipeline.orchestration.home import LOG_FILE
 from mission_pipeline.orchestration.observe import Observer, observed_by
 from mission_pipeline.orchestration.ui import serve_ui
-from mission_pipeline.policy import load_policy
 from mission_pipeline.settings import Settings
 from mission_pipeline.warehouse import Warehouse
 
@@ -61,8 +60,8 @@ def run_refresh(
         MissionPipelineError: what the user can mend; the published warehouse and briefs are as they were.
 
     """
-    load_policy(settings.policy_file)
-    with _days_with_data(settings) as known_days:
+    with _reading_ahead(settings) as ahead:
+        known_days = _days_with_data(settings, ahead)
         today = settings.now.date()
         if as_of is None and known_days is None:
             raise NothingToJudge(
@@ -83,20 +82,20 @@ def run_backfill(settings: Settings, *, first: date, last: date, on_progress: Ca
         MissionPipelineError: what the user can mend; the published warehouse and briefs are as they were.
 
     """
-    load_policy(settings.policy_file)
     if last < first:
         raise NothingToJudge(f"The last day, {last}, is before the first, {first}. Swap --from and --to.")
-    with _days_with_data(settings) as known_days:
+    with _reading_ahead(settings) as ahead:
+        known_days = _days_with_data(settings, ahead)
         _refuse_days_that_cannot_be_judged(settings, first, last, known_days)
         days = [first + timedelta(days=count) for count in range((last - first).days + 1)]
         return _run(settings, days, rebuild=False, on_progress=on_progress)
 
 
 @contextmanager
-def _days_with_data(settings: Settings) -> Iterator[tuple[date, date] | None]:
-    """Peek into the run files, and begin to read the others, while everything else loads.
+def _reading_ahead(settings: Settings) -> Iterator[ReadAhead]:
+    """Begin to read the files, before all else is loaded; what was read is there for the landing inside.
 
-    DuckDB reads outside the interpreter's lock. What was read is there for the landing inside.
+    DuckDB reads outside the interpreter's lock.
 
     Raises:
         WarehouseFault: the warehouse lies in the raw data, where a refresh only reads.
@@ -109,12 +108,25 @@ def _days_with_data(settings: Settings) -> Iterator[tuple[date, date] | None]:
         )
     ahead = read_ahead_of(settings.raw_data, Warehouse(settings.warehouse).published_file)
     with handed_on(ahead):
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            days = reader.submit(run_days, settings.raw_data, settings.now, ahead)
-            for module in ("definitions", "event_log"):
-                import_module(f"mission_pipeline.orchestration.{module}")
-            known_days = days.result()
-        yield known_days
+        yield ahead
+
+
+def _days_with_data(settings: Settings, ahead: ReadAhead) -> tuple[date, date] | None:
+    """Peek into the run files while everything else loads.
+
+    Raises:
+        PolicyFault: the policy cannot be used.
+        InputFault: a file of runs cannot be used at all.
+
+    """
+    from mission_pipeline.policy import load_policy
+
+    load_policy(settings.policy_file)  # its faults first: they show at once
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        days = reader.submit(run_days, settings.raw_data, settings.now, ahead)
+        for module in ("definitions", "event_log"):
+            import_module(f"mission_pipeline.orchestration.{module}")
+        return days.result()
 
 
 def _refuse_days_that_cannot_be_judged(
