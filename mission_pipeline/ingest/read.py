@@ -10,7 +10,7 @@ import duckdb
 from mission_pipeline.ingest import statements
 from mission_pipeline.ingest.content import last_byte, last_line
 from mission_pipeline.ingest.find import RawFile
-from mission_pipeline.warehouse import ROW_GROUP_ROWS, Build, build_in_memory
+from mission_pipeline.warehouse import ROW_GROUP_ROWS, Build
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,28 +66,36 @@ def type_records(build: Build, file: RawFile, *, is_refused: bool = False, read_
     return _staged_rows(build)
 
 
-def typed_by_duckdb(file: RawFile) -> pa.Table | None:
-    """Return a file's records, whole in memory, in their types. None where DuckDB's reader does not take it."""
-    with build_in_memory() as build:
-        # Texts of up to twelve bytes, as most ids are, stand in such columns themselves and are not gathered anew.
-        build.execute("set produce_arrow_string_view = true; set arrow_output_version = '1.4'")
-        try:
-            _stage_by_duckdb(build, file)
-        except RefusedByDuckdb:
-            return None
-        if _staged_rows(build) < ROW_GROUP_ROWS:
+def typed_by_duckdb(build: Build, file: RawFile) -> pa.Table | None:
+    """Return a file's records, whole in memory, in their types. None where DuckDB's reader does not take it.
+
+    Args:
+        build: one in memory; nothing of the file stays in it.
+        file: the file.
+
+    """
+    # Texts of up to twelve bytes, as most ids are, stand in such columns themselves and are not gathered anew.
+    build.execute("set produce_arrow_string_view = true; set arrow_output_version = '1.4'")
+    try:
+        _stage_by_duckdb(build, file)
+        if _staged_rows(build) >= ROW_GROUP_ROWS:
+            # Not by way of a table, which many rows are not worth as long as the quick way decides them all.
+            typed = build.connection.sql(statements.decided_quickly(file.data_set)).to_arrow_table(ROW_GROUP_ROWS)
+            build.connection.register(statements.TYPED_RECORDS, typed)
+            if not build.scalar(statements.count_undecided()):
+                return typed
+            build.connection.unregister(statements.TYPED_RECORDS)
+            build.connection.register("partly_decided", typed)
+            build.execute(statements.keep_typed("from partly_decided"))
+            build.connection.unregister("partly_decided")
+            _decide_the_rest(build, file.data_set)
+        else:
             _decide(build, file.data_set)
-            return build.connection.sql(statements.typed_records()).to_arrow_table()
-        # Not by way of a table, which many rows are not worth as long as the quick way decides them all.
-        typed = build.connection.sql(statements.decided_quickly(file.data_set)).to_arrow_table(ROW_GROUP_ROWS)
-        build.connection.register(statements.TYPED_RECORDS, typed)
-        if not build.scalar(statements.count_undecided()):
-            return typed
-        build.connection.unregister(statements.TYPED_RECORDS)
-        build.connection.register("partly_decided", typed)
-        build.execute(statements.keep_typed("from partly_decided"))
-        _decide_the_rest(build, file.data_set)
         return build.connection.sql(statements.typed_records()).to_arrow_table(ROW_GROUP_ROWS)
+    except RefusedByDuckdb:
+        return None
+    finally:
+        forget_records(build)
 
 
 def files_refused_by_duckdb(build: Build, files: Iterable[RawFile]) -> frozenset[RawFile]:

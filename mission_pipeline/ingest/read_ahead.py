@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING
 from mission_pipeline.errors import InputFault
 from mission_pipeline.ingest.find import RawFile, find_raw_files
 from mission_pipeline.ingest.read import typed_by_duckdb
+from mission_pipeline.warehouse import build_in_memory
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from mission_pipeline.warehouse import Build
 
 MOST_BYTES = 400_000_000
 """Of JSON text held in memory at once. Larger files are read when they are landed, by way of the disk if need be."""
@@ -38,6 +41,8 @@ class ReadAhead:
     def __init__(self, files: Iterable[RawFile] = ()) -> None:
         """Begin to read the files, as far as they find room in memory."""
         self._readings: dict[Path, _Reading] = {}
+        self._in_memory = ExitStack()
+        self._build: Build | None = None
         room = MOST_BYTES
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead")
         for file in files:
@@ -46,8 +51,14 @@ class ReadAhead:
             if file.is_gzipped or size > room:
                 continue  # how large a gzipped file is shows only when it is read
             room -= size
-            self._readings[file.path] = _Reading(stamp, self._reader.submit(typed_by_duckdb, file))
+            self._readings[file.path] = _Reading(stamp, self._reader.submit(self._read, file))
+        self._reader.submit(self._in_memory.close)
         self._reader.shutdown(wait=False)
+
+    def _read(self, file: RawFile) -> pa.Table | None:
+        if self._build is None:
+            self._build = self._in_memory.enter_context(build_in_memory())
+        return typed_by_duckdb(self._build, file)
 
     def look(self, file: RawFile) -> pa.Table | None:
         """Return a file's records, as ``take`` does, and keep them."""
@@ -65,7 +76,7 @@ class ReadAhead:
 
     def forget(self) -> None:
         """Free what nobody took."""
-        self._reader.shutdown(wait=False, cancel_futures=True)
+        self._reader.shutdown(wait=False, cancel_futures=True)  # what is in memory is freed with its last reader
         self._readings.clear()
 
 

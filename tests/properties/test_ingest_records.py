@@ -58,7 +58,7 @@ CASES = st.sampled_from(DATA_SETS).flatmap(
 def land(tmp_path_factory):
     """Type the records of one file, as a landing does; return them as dictionaries. ``few_rows``: read it ahead."""
     folder, numbers = tmp_path_factory.mktemp("raw"), count()
-    with build_in_memory() as build:
+    with build_in_memory() as build, build_in_memory() as other:
 
         def typed(data_set, content, ending, *, is_refused=False, few_rows=None, only_carefully=False):
             path = put(folder, f"{next(numbers)}.{ending}", content)
@@ -67,7 +67,7 @@ def land(tmp_path_factory):
             if few_rows is not None:
                 with pytest.MonkeyPatch.context() as patch:
                     patch.setattr(read, "ROW_GROUP_ROWS", few_rows)
-                    read_ahead = typed_by_duckdb(file)
+                    read_ahead = typed_by_duckdb(other, file)
             try:
                 number = type_records(build, file, is_refused=is_refused, read_ahead=read_ahead)
             except RefusedByDuckdb:
