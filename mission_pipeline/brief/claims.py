@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
+from math import isfinite
 from typing import Any
 
 START, MIDDLE, END = "\ue000", "\ue001", "\ue002"
@@ -83,13 +85,11 @@ def claimed(value: Any, claim: str) -> Any:
     A day becomes its ISO text. A number that is no number becomes None.
     """
     value = plain_value(value)
-    made: Any
-    if value == "":
+    if value is None or value == "" or isinstance(value, bool):
         return value
+    made: Any
     if isinstance(value, str):
         made = ClaimedText(value)
-    elif isinstance(value, bool) or value is None:
-        return value
     elif isinstance(value, float):
         made = ClaimedFloat(value)
     elif isinstance(value, int):
@@ -154,7 +154,7 @@ def parts_of(text: str) -> Iterator[tuple[str, str | None]]:
 
 def neutral(text: str) -> str:
     """Return text from data without the marks' characters, each replaced by one that shows that something was there."""
-    return text.translate(_NEUTRAL)
+    return text if text.isascii() else text.translate(_NEUTRAL)
 
 
 # ---------------------------------------------------------------------- values and SQL
@@ -162,12 +162,14 @@ def neutral(text: str) -> str:
 
 def plain_value(value: Any) -> Any:
     """Return a single value of the warehouse as a brief works with it: days as ISO text, NaN as unknown."""
+    if value is None:
+        return None
     if isinstance(value, str):
         return neutral(bare(value))
     if isinstance(value, Decimal):
         value = float(value)
     if isinstance(value, float):
-        return None if value != value or value in (float("inf"), float("-inf")) else value
+        return value if isfinite(value) else None
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, date):
@@ -221,6 +223,11 @@ def literal(value: Any) -> str:
 def written_out(sql: str, parameters: Mapping[str, Any]) -> str:
     """Return the SQL with each ``$name`` replaced, in one pass, so that a value cannot be read as another name."""
     return _PARAMETER.sub(lambda match: literal(parameters[match[1]]), sql)
+
+
+@cache
+def _on_one_line(sql: str) -> str:
+    return " ".join(sql.split())
 
 
 class Claims:
@@ -281,7 +288,7 @@ class Claims:
 
     def _pieces(self, sql: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the SQL around its column, the values written out."""
-        sql = " ".join(sql.split())
+        sql = _on_one_line(sql)
         if self._as_of is not None and "$as_of" not in sql:
             sql += " /* as of $as_of */"  # of tables that know no day: what the refresh of that brief found
         values = {"as_of": self._as_of, **parameters}

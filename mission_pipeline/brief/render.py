@@ -41,6 +41,8 @@ class _Markup(str):
 def printable(text: str) -> str:
     """Return text on one line, without marks and control characters: data can steer neither terminal nor layout."""
     spaced = re.sub(r"\s+", " ", plain(text))
+    if spaced.isprintable():  # as nearly every text is
+        return spaced
     return "".join(
         " " if unicodedata.category(letter) in ("Zl", "Zp")
         else "�" if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Cn") and letter != "\u00ad"

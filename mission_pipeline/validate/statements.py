@@ -71,13 +71,14 @@ def set_aside_earlier_files(data_set: InputDataSet) -> str:
 def set_aside_replaced(data_set: InputDataSet) -> str:
     """Return the statement that leaves one sound record per key; binds $data_set.
 
-    Repeated keys are few, so they are looked for first, by their hash, and only such records are put in order.
+    Repeated keys are few, so they are looked for first, by their hash, and only such records are put in order. To read
+    the records twice costs half of keeping them for the second time.
     """
     keys = ", ".join(data_set.key)
     values = ", ".join("coalesce(attempt, 1) as attempt" if key == "attempt" else key for key in data_set.key)
     return f"""
 insert into raw.set_aside
-with sound as (
+with sound as not materialized (
     select rowid as record_id, is_current, file_order, load_number, row, {values}
     from {data_set.raw_table} where {is_sound(data_set.raw_table)}
 ),
