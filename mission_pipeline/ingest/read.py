@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _DUCKDB_REFUSALS = (duckdb.InvalidInputException, duckdb.IOException, UnicodeDecodeError)
 """A file in UTF-16 makes DuckDB's message itself undecodable."""
+FEW_BYTES = 16_000_000
+"""A query is planned twice to become Arrow, which a smaller file is not worth: it goes by way of a table."""
 
 
 class RefusedByDuckdb(Exception):
@@ -67,7 +69,9 @@ def type_records(build: Build, file: RawFile, *, is_refused: bool = False, read_
 
 
 def typed_by_duckdb(build: Build, file: RawFile) -> pa.Table | None:
-    """Return a file's records, whole in memory, in their types. None where DuckDB's reader does not take it.
+    """Return a file's records, whole in memory, in their types. None where DuckDB cannot read it as it is.
+
+    For reading beside other work: on one core, with as little work as can be.
 
     Args:
         build: one in memory; nothing of the file stays in it.
@@ -76,24 +80,26 @@ def typed_by_duckdb(build: Build, file: RawFile) -> pa.Table | None:
     """
     # Texts of up to twelve bytes, as most ids are, stand in such columns themselves and are not gathered anew.
     build.execute("set produce_arrow_string_view = true; set arrow_output_version = '1.4'")
+    quick = statements.decided_quickly(file.data_set, statements.records_of_file(has_lines=file.has_lines))
+    connection = build.connection
     try:
-        _stage_by_duckdb(build, file)
-        if _staged_rows(build) >= ROW_GROUP_ROWS:
-            # Not by way of a table, which many rows are not worth as long as the quick way decides them all.
-            typed = build.connection.sql(statements.decided_quickly(file.data_set)).to_arrow_table(ROW_GROUP_ROWS)
-            build.connection.register(statements.TYPED_RECORDS, typed)
+        if file.path.stat().st_size < FEW_BYTES:
+            build.execute(statements.keep_typed(quick), _where(file))
+        else:
+            typed = connection.sql(quick, params=_where(file)).to_arrow_table(ROW_GROUP_ROWS)
+            connection.register(statements.TYPED_RECORDS, typed)
             if not build.scalar(statements.count_undecided()):
                 return typed
-            build.connection.unregister(statements.TYPED_RECORDS)
-            build.connection.register("partly_decided", typed)
+            connection.unregister(statements.TYPED_RECORDS)
+            connection.register("partly_decided", typed)
             build.execute(statements.keep_typed("from partly_decided"))
-            build.connection.unregister("partly_decided")
+            connection.unregister("partly_decided")
+        if build.scalar(statements.count_undecided()):
+            _stage_by_duckdb(build, file)
             _decide_the_rest(build, file.data_set)
-        else:
-            _decide(build, file.data_set)
-        return build.connection.sql(statements.typed_records()).to_arrow_table(ROW_GROUP_ROWS)
-    except RefusedByDuckdb:
-        return None
+        return connection.sql(statements.typed_records()).to_arrow_table(ROW_GROUP_ROWS)
+    except (*_DUCKDB_REFUSALS, RefusedByDuckdb, OSError):
+        return None  # its landing finds the same, and says it
     finally:
         forget_records(build)
 
@@ -130,13 +136,13 @@ def _staged_rows(build: Build) -> int:
 def _decide(build: Build, data_set: InputDataSet) -> None:
     """Give the staged records their types: the quick way, and what it leaves the careful way."""
     build.execute(statements.keep_typed(statements.decided_quickly(data_set)))
-    _decide_the_rest(build, data_set)
+    if build.scalar(statements.count_undecided()):
+        _decide_the_rest(build, data_set)
 
 
 def _decide_the_rest(build: Build, data_set: InputDataSet) -> None:
-    if build.scalar(statements.count_undecided()):
-        build.execute(statements.decide_carefully(data_set))
-        build.execute(statements.forget_undecided())
+    build.execute(statements.decide_carefully(data_set))
+    build.execute(statements.forget_undecided())
 
 
 def _where(file: RawFile) -> dict[str, Any]:

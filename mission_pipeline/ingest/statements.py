@@ -40,16 +40,21 @@ _FIRST_TIME, _LAST_TIME = "0001-01-01", "9999-12-31"
 _FORMATS = {False: "array", True: "newline_delimited"}
 
 
-def stage_with_duckdb(*, has_lines: bool) -> str:
-    """Return the statement that reads a file into the temporary table; binds $path, $compression.
-
-    The detour pays: DuckDB reads a file with one core, and a table with all.
-    """
+def records_of_file(*, has_lines: bool) -> str:
+    """Return a query of a file's records, as ``STAGED_RECORDS`` holds them; binds $path, $compression."""
     return (
-        f"create or replace temporary table {STAGED_RECORDS} as "
         "select row_number() over () as row, json, cast(null as varchar) as arrived "
         f"from read_json_objects($path, format = '{_FORMATS[has_lines]}', compression = $compression)"
     )
+
+
+def stage_with_duckdb(*, has_lines: bool) -> str:
+    """Return the statement that reads a file into the temporary table; binds $path, $compression.
+
+    DuckDB reads a file with one core, and a table with all: the detour makes it faster where all are free, for a
+    quarter more work.
+    """
+    return f"create or replace temporary table {STAGED_RECORDS} as {records_of_file(has_lines=has_lines)}"
 
 
 def parse_with_duckdb(*, has_lines: bool) -> str:
@@ -124,8 +129,8 @@ def keep_typed(query: str) -> str:
     return f"create or replace temporary table {TYPED_RECORDS} as {query}"
 
 
-def decided_quickly(data_set: InputDataSet) -> str:
-    """Return a query of the staged records in their types, as far as the quick way goes."""
+def decided_quickly(data_set: InputDataSet, records: str = f"from {STAGED_RECORDS}") -> str:
+    """Return a query of records in their types, as far as the quick way goes; ``records``: a query of them."""
     names = [field.name for field in data_set.fields]
     as_json = ", ".join(f'"{name}": "JSON"' for name in names)
     quick_values = ", ".join(f"{_quick_value(field)} as {field.name}" for field in data_set.fields)
@@ -138,7 +143,7 @@ with parsed as (
         json_transform(json, '{{{as_json}}}') as given,
         len(json_keys(json)) as fields,
         not contains(cast(json as varchar), chr(92)) and not contains(cast(json as varchar), chr(65533)) as is_plain
-    from {STAGED_RECORDS}
+    from ({records})
 ),
 quick as (
     select row, json, arrived, given, fields, {quick_values} from parsed

@@ -56,17 +56,17 @@ CASES = st.sampled_from(DATA_SETS).flatmap(
 
 @pytest.fixture(scope="module")
 def land(tmp_path_factory):
-    """Type the records of one file, as a landing does; return them as dictionaries. ``few_rows``: read it ahead."""
+    """Type the records of one file, as a landing does; return them as dictionaries. ``few_bytes``: read it ahead."""
     folder, numbers = tmp_path_factory.mktemp("raw"), count()
     with build_in_memory() as build, build_in_memory() as other:
 
-        def typed(data_set, content, ending, *, is_refused=False, few_rows=None, only_carefully=False):
+        def typed(data_set, content, ending, *, is_refused=False, few_bytes=None, only_carefully=False):
             path = put(folder, f"{next(numbers)}.{ending}", content)
             file = RawFile(data_set, path.name, path, 1)
             read_ahead = None
-            if few_rows is not None:
+            if few_bytes is not None:
                 with pytest.MonkeyPatch.context() as patch:
-                    patch.setattr(read, "ROW_GROUP_ROWS", few_rows)
+                    patch.setattr(read, "FEW_BYTES", few_bytes)
                     read_ahead = typed_by_duckdb(other, file)
             try:
                 number = type_records(build, file, is_refused=is_refused, read_ahead=read_ahead)
@@ -100,8 +100,8 @@ def test_python_and_duckdb_read_the_same_rows_from_any_form(land, case):
     assert as_read(land(data_set, records, "jsonl")) == by_duckdb
     assert as_read(land(data_set, records, "jsonl", is_refused=True)) == by_duckdb
     assert as_read(land(data_set, records, "ndjson.gz")) == by_duckdb
-    assert as_read(land(data_set, records, "json", few_rows=100)) == by_duckdb  # read ahead, as a small file
-    assert as_read(land(data_set, records, "json", few_rows=1)) == by_duckdb  # and as a large one
+    assert as_read(land(data_set, records, "json", few_bytes=10_000_000)) == by_duckdb  # read ahead, as a small file
+    assert as_read(land(data_set, records, "json", few_bytes=0)) == by_duckdb  # and as a large one
 
 
 @settings(max_examples=70)
