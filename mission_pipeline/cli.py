@@ -119,6 +119,8 @@ def main() -> NoReturn:
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets "?" for a letter, not a fault
     collect_rarely(100_000)
     keep_freed_memory()
+    # Pandera loads Hypothesis where it finds it, which takes 0.1 s and serves tests alone.
+    sys.modules.setdefault("hypothesis", None)  # type: ignore[arg-type]
     try:
         app()
     except MissionPipelineError as error:
