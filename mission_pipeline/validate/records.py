@@ -19,22 +19,33 @@ _WHOLE_RECORD, _REPEATED_NAMES = "(record)", "(names)"
 _SHOWN_CHARACTERS = 80
 
 
-def reject_faulty_records(build: Build, data_set: InputDataSet, latest: datetime) -> None:
-    """Reject records with a value of the wrong type, a missing required field, or a value out of its range.
+def reject_faulty_records(build: Build, data_set: InputDataSet, broken: pl.DataFrame) -> None:
+    """Reject records that are not what the input contract says.
 
     Args:
         build: the open build file.
         data_set: the data set.
-        latest: the last moment that a time may name.
+        broken: the verdicts on those with a value that ingest could read, as ``broken_records`` finds them.
 
     """
     set_aside.reject(build, data_set, set_aside.verdicts(_misfits(build, data_set)))
+    set_aside.reject(build, data_set, broken)
+
+
+def broken_records(build: Build, data_set: InputDataSet, latest: datetime) -> pl.DataFrame:
+    """Return verdicts on the records with a missing required field, or a value out of its range; write nothing.
+
+    Args:
+        build: reads what has landed, and nothing else.
+        data_set: the data set.
+        latest: the last moment that a time may name.
+
+    """
     contract = record_contract(data_set, latest)
-    query = statements.records_to_check(data_set, contract.fields)
+    batches = build.batches(statements.records_to_check(data_set, contract.fields))
     # Gathered first: while DuckDB streams a result, the connection can run nothing else.
-    found = list(_in_turns(lambda batch: set_aside.verdicts(_broken_promises(contract, batch)), build.batches(query)))
-    if found:
-        set_aside.reject(build, data_set, pl.concat(found))
+    found = list(_in_turns(lambda batch: set_aside.verdicts(_broken_promises(contract, batch)), batches))
+    return pl.concat(found) if found else pl.DataFrame(schema=set_aside.VERDICTS)
 
 
 def _in_turns(check: Callable[[pl.DataFrame], pl.DataFrame], batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from mission_pipeline.contracts import inputs, staging
@@ -16,7 +17,7 @@ from mission_pipeline.validate.kpi_specification import KpiOddities, reject_faul
 from mission_pipeline.validate.nested import Drift
 from mission_pipeline.validate.plan_checks import write_plan_findings
 from mission_pipeline.validate.plans import reject_faulty_plans, stage_plans
-from mission_pipeline.validate.records import reject_faulty_records
+from mission_pipeline.validate.records import broken_records, reject_faulty_records
 from mission_pipeline.validate.references import reject_dangling_records
 from mission_pipeline.validate.run_kpis import reject_faulty_observations
 from mission_pipeline.warehouse import Build
@@ -34,12 +35,14 @@ def stage_valid_records(build: Build, policy: Policy, *, now: datetime) -> None:
         now: the refresh's clock, UTC without zone.
 
     """
-    with build.transaction():
+    telemetry = [data_set for data_set in DATA_SETS if data_set not in REFERENCE_DATA_SETS]
+    with build.beside() as other, ThreadPoolExecutor(max_workers=1) as checker, build.transaction():
+        # Many records are checked while the few of the reference data are staged.
+        broken = {name: checker.submit(broken_records, other, name, now + MAX_LEAD) for name in telemetry}
         set_aside.start(build)
         drift, oddities = _stage_reference_data(build, policy, now)
-        for data_set in DATA_SETS:
-            if data_set not in REFERENCE_DATA_SETS:
-                reject_faulty_records(build, data_set, now + MAX_LEAD)
+        for data_set in telemetry:
+            reject_faulty_records(build, data_set, broken[data_set].result())
         reject_faulty_observations(build)
         for data_set, contract in (
             (inputs.MISSION_RUNS, staging.MissionRuns),
@@ -75,7 +78,7 @@ def stage_valid_reference_data(build: Build, policy: Policy, *, now: datetime) -
 def _stage_reference_data(build: Build, policy: Policy, now: datetime) -> tuple[dict[str, Drift], KpiOddities]:
     """Stage what telemetry refers to; return what was odd inside it."""
     for data_set in REFERENCE_DATA_SETS:
-        reject_faulty_records(build, data_set, now + MAX_LEAD)
+        reject_faulty_records(build, data_set, broken_records(build, data_set, now + MAX_LEAD))
     drift = {"decomposed_mission_tasks": Drift(), "mission_kpis": Drift()}
     plans = reject_faulty_plans(build, drift["decomposed_mission_tasks"])
     specifications = reject_faulty_specifications(build, drift["mission_kpis"])

@@ -39,11 +39,11 @@ from (select rowid as record_id, unnest(misfits) as field, record from {data_set
 
 
 def records_to_check(data_set: InputDataSet, fields: tuple[InputField, ...]) -> str:
-    """Return a query of the records that were not set aside so far: record_id and the fields, JSON as text."""
+    """Return a query of the records that ingest could read: record_id and the fields, JSON as text."""
     columns = ", ".join(
         f"cast({field.name} as varchar) as {field.name}" if field.type == "json" else field.name for field in fields
     )
-    return f"select rowid as record_id, {columns} from {data_set.raw_table} where {is_sound(data_set.raw_table)}"
+    return f"select rowid as record_id, {columns} from {data_set.raw_table} where coalesce(len(misfits), 0) = 0"
 
 
 def nested_values(data_set: InputDataSet, field: str) -> str:
