@@ -23,6 +23,11 @@ def is_sound(table: str) -> str:
     )
 
 
+def count_misfits(data_set: InputDataSet) -> str:
+    """Return a query of the number of records with a misfit."""
+    return f"select count(*) from {data_set.raw_table} where len(misfits) > 0"
+
+
 def misfits(data_set: InputDataSet) -> str:
     """Return a query of every misfit: record_id, field, the value as it arrived, whether its record is JSON.
 
