@@ -35,6 +35,8 @@ _NUMBERS = "('UBIGINT', 'BIGINT', 'DOUBLE')"
 _MAX_EXACT_INTEGER = 2**53
 _NUMBER_IN_QUOTES = r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"
 _INTEGER_IN_QUOTES = "[-+]?[0-9]+"
+_INTEGER_AS_WRITTEN = "-?[1-9][0-9]*|0"
+"""What DuckDB gives back in the digits in which it arrived."""
 _FIRST_TIME, _LAST_TIME = "0001-01-01", "9999-12-31"
 
 _FORMATS = {False: "array", True: "newline_delimited"}
@@ -137,32 +139,39 @@ def decided_quickly(data_set: InputDataSet, records: str = f"from {STAGED_RECORD
     values = ", ".join(_final_value(field) for field in data_set.fields)
     do_fit = " and ".join(f"(given.{field.name} is null or {_does_fit(field)})" for field in data_set.fields)
     given = " + ".join(f"cast(given.{name} is not null as integer)" for name in names)
+    arrived_otherwise = [(field.name, _arrived_otherwise(field)) for field in data_set.fields]
+    is_converted = " or ".join(f"coalesce({condition}, false)" for _, condition in arrived_otherwise)
+    converted = ", ".join(f"case when {condition} then '{name}' end" for name, condition in arrived_otherwise)
     return f"""
 with parsed as (
     select row, json, arrived,
         json_transform(json, '{{{as_json}}}') as given,
-        len(json_keys(json)) as fields,
+        json_keys(json) as names,
+        len(names) as fields,
         not contains(cast(json as varchar), chr(92)) and not contains(cast(json as varchar), chr(65533)) as is_plain
     from ({records})
 ),
 quick as (
-    select row, json, arrived, given, fields, {quick_values} from parsed
+    select row, json, arrived, given, names, fields, {quick_values} from parsed
 ),
 decided as (
     select *,
         coalesce(starts_with(cast(json as varchar), '{{') and {do_fit}, false) as do_all_fit,
-        case when fields > {given} then json_keys(json) end as names,
         case when fields > {given} then json_type(json, [{_paths(data_set)}]) end as found
     from quick
 ),
 explained as (
-    select *, {_extra_fields(data_set)} as extra_fields from decided
+    select *, {_extra_fields(data_set)} as extra_fields,
+        case when fields > list_count(found) then fields > len(list_distinct(names)) else false end as has_repeats,
+        case when {is_converted} then list_filter([{converted}], lambda field: field is not null) end as conversions
+    from decided
 )
 select row, {values}, extra_fields,
-    case when arrived is not null then arrived when extra_fields is not null then cast(json as varchar) end as record,
+    case when arrived is not null then arrived
+        when extra_fields is not null or conversions is not null then cast(json as varchar) end as record,
     cast(null as varchar[]) as misfits,
-    cast(null as varchar[]) as conversions,
-    do_all_fit and (names is null or fields = len(list_distinct(names))) as is_decided
+    conversions,
+    do_all_fit and not has_repeats as is_decided
 from explained"""
 
 
@@ -228,31 +237,38 @@ def _extra_fields(data_set: InputDataSet) -> str:
 
 
 def _quick_value(field: InputField) -> str:
-    """Return the value of a field's JSON text if the text is of the expected type; ``_does_fit`` tells whether it was.
+    """Return the value of a field's JSON text, as far as the text is of a kind that often comes.
 
     Plain is a record without an escape or a broken character anywhere: then every text in it stands as it is meant.
     """
     given = f"given.{field.name}"
     text = f"cast({given} as varchar)"
+    is_quoted = f"starts_with({text}, '\"')"
     match field.type:
-        case "id":
-            is_sound = f"not contains({text}, chr(92)) and {_has_only_sound_characters(text)}"
-            return f"case when starts_with({text}, '\"') and (is_plain or ({is_sound})) then {_unquoted(text)} end"
-        case "text":
+        case "id" | "text":
             is_verbatim = f"is_plain or not contains({text}, chr(92))"
+            if field.type == "id":
+                quoted = f"case when ({is_verbatim}) and {_has_only_sound_characters(text)} then {_unquoted(text)} end"
+                quoted = f"case when is_plain then {_unquoted(text)} else {quoted} end"
+            else:
+                quoted = f"case when {is_verbatim} then {_unquoted(text)} else {given} ->> '$' end"
             return (
-                f"case when starts_with({text}, '\"') "
-                f"then case when {is_verbatim} then {_unquoted(text)} else {given} ->> '$' end end"
+                f"case when {is_quoted} then {quoted} "
+                f"when regexp_full_match({text}, '{_INTEGER_AS_WRITTEN}') then {text} end"
             )
-        case "number":
-            return f"try_cast({text} as double)"  # a text keeps its quotes here, and so is no number
-        case "count":
-            return f"try_cast({text} as bigint)"
+        case "number" | "count":
+            type_, form = ("double", _NUMBER_IN_QUOTES) if field.type == "number" else ("bigint", _INTEGER_IN_QUOTES)
+            unquoted = _unquoted(text)
+            return (
+                f"case when {is_quoted} "
+                f"then case when regexp_full_match({unquoted}, '{form}') then try_cast({unquoted} as {type_}) end "
+                f"else try_cast({text} as {type_}) end"
+            )
         case "flag":
             return f"case {text} when 'true' then true when 'false' then false end"
         case "time":
             # A cast to TIMESTAMP would ignore the offset.
-            return f"case when starts_with({text}, '\"') then try_cast({_unquoted(text)} as timestamptz) end"
+            return f"case when {is_quoted} then try_cast({_unquoted(text)} as timestamptz) end"
         case "json":
             return f"case when starts_with({text}, '{_OPENINGS[JSON_CONTAINERS[field.name]]}') then {given} end"
         case "date" | "ids":
@@ -260,16 +276,29 @@ def _quick_value(field: InputField) -> str:
 
 
 def _does_fit(field: InputField) -> str:
-    """Return the condition under which the quick value of a given field is exactly the one that arrived."""
+    """Return the condition under which the quick value of a given field says exactly what arrived."""
+    text = f"cast(given.{field.name} as varchar)"
     match field.type:
         case "number":
             return f"isfinite({field.name})"
         case "count":
-            return f"cast({field.name} as varchar) = cast(given.{field.name} as varchar)"
+            return f"(starts_with({text}, '\"') or cast({field.name} as varchar) = {text}) and {field.name} is not null"
         case "time":
             return _is_in_calendar(field.name, "timestamptz")
         case "id" | "text" | "flag" | "json" | "date" | "ids":
             return f"{field.name} is not null"
+
+
+def _arrived_otherwise(field: InputField) -> str:
+    """Return the condition under which the quick value of a field that fits was converted from another JSON type."""
+    is_quoted = f"starts_with(cast(given.{field.name} as varchar), '\"')"
+    match field.type:
+        case "id" | "text":
+            return f"not {is_quoted}"
+        case "number" | "count":
+            return is_quoted
+        case "flag" | "time" | "json" | "date" | "ids":
+            return "false"  # left to the careful way
 
 
 def _final_value(field: InputField) -> str:
