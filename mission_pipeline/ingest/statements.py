@@ -1,9 +1,9 @@
 """The SQL of ingest, made from the input contracts: how a JSON record becomes a row of ``raw``. Runs nothing.
 
 Every record takes one of two ways. One ``json_transform`` gives all its fields as JSON text; where each text is seen to
-be of the expected type, it is cast: quick. Otherwise the record is left to the careful way, which asks for the JSON
-types and decides of each value whether it converts without loss or is a misfit. The careful way is right for every
-record; the quick one only spares its price.
+be of the expected type, or of one that is often given in its place, it is cast: quick. Otherwise the record is left to
+the careful way, which asks for the JSON types and decides whether a value converts without loss or is a misfit. The
+careful way is right for every record; the quick one only spares its price.
 """
 
 from __future__ import annotations
@@ -246,12 +246,12 @@ def _quick_value(field: InputField) -> str:
     is_quoted = f"starts_with({text}, '\"')"
     match field.type:
         case "id" | "text":
-            is_verbatim = f"is_plain or not contains({text}, chr(92))"
+            is_verbatim = f"not contains({text}, chr(92))"
             if field.type == "id":
-                quoted = f"case when ({is_verbatim}) and {_has_only_sound_characters(text)} then {_unquoted(text)} end"
-                quoted = f"case when is_plain then {_unquoted(text)} else {quoted} end"
+                is_sound = f"is_plain or ({is_verbatim} and {_has_only_sound_characters(text)})"
+                quoted = f"case when {is_sound} then {_unquoted(text)} end"
             else:
-                quoted = f"case when {is_verbatim} then {_unquoted(text)} else {given} ->> '$' end"
+                quoted = f"case when is_plain or {is_verbatim} then {_unquoted(text)} else {given} ->> '$' end"
             return (
                 f"case when {is_quoted} then {quoted} "
                 f"when regexp_full_match({text}, '{_INTEGER_AS_WRITTEN}') then {text} end"
