@@ -140,3 +140,21 @@ def test_what_nobody_took_is_forgotten_when_the_landing_is_done(build, raw_data)
     put(raw_data, "mission_runs/b.json", runs("R2"))
     land_ahead(build, raw_data, ahead)
     assert ahead._readings == {}
+
+
+@pytest.mark.parametrize("is_ahead", [True, False], ids=["read ahead", "read when it lands"])
+def test_the_row_is_the_line_also_in_a_file_that_several_cores_could_read(build, raw_data, taken, is_ahead):
+    """DuckDB shares lines out in pieces of 32 MB; every hundredth record has a misfit, and is looked at again."""
+    padding = "x" * 4_000
+    lines = [
+        {"run_id": f"R{row}", "requested_by": padding, "escalations": [] if row % 100 == 0 else row}
+        for row in range(1, 10_001)
+    ]
+    put(raw_data, "mission_runs.jsonl", lines)
+    land_ahead(build, raw_data, ReadAhead(run_files(raw_data) if is_ahead else ()))
+    assert taken == (["mission_runs.jsonl"] if is_ahead else [])
+    found = landed(build, "mission_runs", "row, run_id, escalations, misfits, json_extract_string(record, '$.run_id')")
+    assert found == [
+        (row, f"R{row}", None, ["escalations"], f"R{row}") if row % 100 == 0 else (row, f"R{row}", row, None, None)
+        for row in range(1, 10_001)
+    ]
